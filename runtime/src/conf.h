@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A container's configuration: LXC's `key = value` language, both generations of
+ * keys. The key table is generated from runtime/keys.toml; conf.c owns the reader,
+ * conf_values.c the handlers. All strings live in one arena inside struct conf.
+ */
+#ifndef SAMPAN_CONF_H
+#define SAMPAN_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "limits.h"
+#include "rules.h"
+
+struct where {                          /* where a value came from, for messages */
+	const char *file;
+	unsigned line;
+};
+
+enum mnt_create { CREATE_NONE, CREATE_DIR, CREATE_FILE };
+
+struct conf_mount {
+	struct where at;
+	const char *source, *target;    /* target as written; root.c makes it relative to the rootfs */
+	const char *type;               /* "none" or "bind" for binds */
+	const char *data;               /* options the kernel's file system gets, comma separated */
+	unsigned long flags, propagation;       /* MS_* */
+	enum mnt_create create;
+	bool optional, relative;
+};
+
+struct conf_cgvalue {                   /* lxc.cgroup.FILE or lxc.cgroup2.FILE, not devices.* */
+	struct where at;
+	bool v2;
+	const char *file, *value;
+};
+
+enum net_type { NET_EMPTY, NET_NONE, NET_VETH, NET_MACVLAN, NET_IPVLAN, NET_VLAN, NET_PHYS };
+
+struct conf_nic {
+	struct where at;
+	bool used;
+	enum net_type type;
+	bool up;
+	const char *link, *name, *hwaddr, *mtu, *pair;
+};
+
+enum auto_mode { AUTO_OFF, AUTO_RO, AUTO_MIXED, AUTO_RW };
+
+struct conf {
+	const char *file;               /* outermost file */
+	const char *utsname;
+	const char *rootfs, *rootfs_mount, *rootfs_options;
+	enum auto_mode auto_proc, auto_sys, auto_cgroup;
+	int autodev;                    /* -1 not said, 0, 1 */
+	unsigned nmounts;
+	struct conf_mount mount[MOUNTS_MAX];
+	int pty_max, tty_max;           /* -1 not said */
+	const char *tty_dir;
+	const char *console_path, *console_logfile;
+	const char *init_cmd, *execute_cmd, *init_cwd;
+	uid_t init_uid;
+	gid_t init_gid;
+	int sig_halt, sig_reboot, sig_stop;
+	uint64_t cap_drop;              /* bits by capability number */
+	uint64_t cap_keep;
+	bool cap_keep_set, no_new_privs;
+	unsigned nenv;
+	const char *env[ENVS_MAX];
+	unsigned ncgvalues;
+	struct conf_cgvalue cgvalue[CGVALUES_MAX];
+	struct dev_rules devices;
+	unsigned nnics;
+	struct conf_nic nic[NICS_MAX];
+	unsigned errors;                /* reported through the sink */
+	size_t used;                    /* bytes of `bytes` in use */
+	char bytes[CONF_BYTES_MAX];
+};
+
+/*
+ * One message of the reader: `text` says what is wrong with `value` at file:line,
+ * `hint` (may be NULL) what was probably meant. Warnings do not fail a load.
+ */
+struct conf_msg {
+	bool warning;
+	struct where at;
+	const char *key, *value, *text, *hint;
+};
+typedef void conf_sink(const struct conf_msg *msg, void *arg);
+
+/*
+ * Reads FILE and everything it includes. Returns 0, or -1 when there was an error
+ * (each went to `sink`; reading goes on, so a person sees all of them at once) or
+ * FILE could not be opened.
+ */
+int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg);
+
+/* The default sink: "FILE:LINE: KEY = VALUE: text" and "  hint: ..." on stderr. */
+void conf_print(const struct conf_msg *msg, void *arg);
+
+#endif

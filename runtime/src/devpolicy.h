@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two back ends of a device policy. Both fail closed: whatever cannot be
+ * written, loaded, attached or read back exactly ends the start.
+ */
+#ifndef SAMPAN_DEVPOLICY_H
+#define SAMPAN_DEVPOLICY_H
+
+#include "rules.h"
+
+/*
+ * Each returns 0, or -1 after err_set() (util.h) named the step, the object and
+ * errno. `cgfd` is a descriptor of the container's cgroup directory.
+ */
+int devpolicy_v1(int cgfd, const struct dev_rules *r);    /* devices.allow/.deny, then devices.list read back */
+int devpolicy_bpf(int cgfd, const struct dev_rules *r);   /* program loaded, attached, then queried back */
+
+#endif

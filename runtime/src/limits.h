@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every limit of the runtime, in one place. Nothing is allocated after the
+ * configuration has been parsed, so each table has a fixed size; going past one
+ * of them is an error that names the limit. Each has a test.
+ */
+#ifndef SAMPAN_LIMITS_H
+#define SAMPAN_LIMITS_H
+
+#define NAME_LEN_MAX     64      /* a container's name, [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define CONF_LINE_MAX    4096    /* bytes of one configuration line */
+#define CONF_BYTES_MAX   65536   /* all strings of one configuration, flattened */
+#define CONF_DEPTH_MAX   8       /* nesting of lxc.include */
+#define CONF_ERRORS_MAX  32      /* errors reported before the reader gives up */
+#define MOUNTS_MAX       128     /* lxc.mount.entry and fstab lines */
+#define CGVALUES_MAX     64      /* lxc.cgroup.* values that are not device rules */
+#define DEVRULES_MAX     512     /* device rules, after merging and before */
+#define NICS_MAX         8       /* lxc.net.N */
+#define ENVS_MAX         64      /* lxc.environment */
+#define TTYS_MAX         16      /* lxc.tty.max */
+#define PATH_LEN_MAX     1024    /* any path the runtime builds */
+
+#endif

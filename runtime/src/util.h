@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors, cleanup attributes and number parsing: what every file of the runtime uses. */
+#ifndef SAMPAN_UTIL_H
+#define SAMPAN_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Exit codes (docs/runtime.md): the runtime's own failure, exec failed, not found. */
+enum { EXIT_OWN = 125, EXIT_CANNOT_EXEC = 126, EXIT_NOT_FOUND = 127 };
+
+/*
+ * One error at a time: the function that fails says what it was doing to what, its
+ * callers only return -1, and whoever gives up prints it once. err_set() appends
+ * strerror(errno) when errno is not 0 on entry; err_hint() adds a second line.
+ */
+PRINTF(1, 2) int err_set(const char *fmt, ...);         /* always returns -1 */
+PRINTF(1, 2) int err_plain(const char *fmt, ...);       /* the same without errno */
+PRINTF(1, 2) void err_hint(const char *fmt, ...);
+const char *err_text(void);
+const char *err_hint_text(void);
+
+/* Prints "sampan: NAME: text", the hint below it, and exits with `code`. */
+_Noreturn void die(int code);
+
+static inline void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+#define CLEAN_FD __attribute__((cleanup(close_fd)))
+
+/* Gives up ownership: `return take_fd(&fd);` */
+static inline int take_fd(int *fd)
+{
+	int value = *fd;
+
+	*fd = -1;
+	return value;
+}
+
+/* The whole string is a decimal number in [min, max]: no sign, blank, hex or wrap. */
+bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+
+/* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
+bool name_ok(const char *name);
+
+#endif
