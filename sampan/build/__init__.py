@@ -1,0 +1,1 @@
+"""From sources to images: toolchain, busybox, kernel, manifest, file systems, checks."""

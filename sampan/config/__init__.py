@@ -1,0 +1,1 @@
+"""Container configuration: the key table and what is generated from it."""

@@ -1,0 +1,1 @@
+"""What every room uses: errors with hints, running tools, progress, paths, files."""

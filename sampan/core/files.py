@@ -1,0 +1,75 @@
+"""Writing files so that nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from sampan.core.errors import SampanError
+
+_HINTS = {
+    errno.ENOSPC: "the disk is full: free some space and run it again; what was finished is kept",
+    errno.EDQUOT: "the disk quota is used up: free some space and run it again",
+    errno.EROFS: "the file system is read-only: set SAMPAN_BUILD to a folder that can be written",
+    errno.EACCES: "no permission: set SAMPAN_BUILD to a folder of yours, or fix its owner",
+    errno.EPERM: "no permission: set SAMPAN_BUILD to a folder of yours, or fix its owner",
+}
+
+
+def refuse_os_error(error: OSError, doing: str, path: Path | str) -> NoReturn:
+    """Turn an OSError into a message that names what was done to which path."""
+    reason = error.strerror or str(error)
+    raise SampanError(f"cannot {doing} {path}: {reason}", hint=_HINTS.get(error.errno or 0, "")) from error
+
+
+@contextlib.contextmanager
+def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Give a temporary name beside `path`; rename it to `path` when the block succeeds.
+
+    The caller creates or fills the temporary file. On any exception it is removed and
+    `path` keeps its old content. The mode does not depend on the umask.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(fd)
+    except OSError as error:
+        refuse_os_error(error, "write", path)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        refuse_os_error(error, "write", path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a whole text file at once (UTF-8)."""
+    with atomic(path, mode) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a whole file at once."""
+    with atomic(path, mode) as temporary:
+        temporary.write_bytes(data)
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        refuse_os_error(error, "read", path)

@@ -1,0 +1,1 @@
+"""QEMU machines: command lines, instances, QMP, acceleration."""

@@ -1,0 +1,1 @@
+"""Bytes on a line: transports, console, log, terminal."""
