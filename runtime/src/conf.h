@@ -25,7 +25,8 @@ struct conf_mount {
 	const char *source, *target;    /* target as written; root.c makes it relative to the rootfs */
 	const char *type;               /* "none" or "bind" for binds */
 	const char *data;               /* options the kernel's file system gets, comma separated */
-	unsigned long flags, propagation;       /* MS_* */
+	unsigned long flags;            /* MS_* for the first mount(2), without propagation */
+	unsigned long propagation;      /* MS_{SHARED,SLAVE,PRIVATE,UNBINDABLE}[|MS_REC], 0 = none */
 	enum mnt_create create;
 	bool optional, relative;
 };
@@ -48,30 +49,45 @@ struct conf_nic {
 
 enum auto_mode { AUTO_OFF, AUTO_RO, AUTO_MIXED, AUTO_RW };
 
+enum conf_arch { ARCH_UNSET, ARCH_32, ARCH_64 };         /* personality(2) */
+
+struct conf_device {                    /* one line of devices.allow or .deny, in file order */
+	struct where at;
+	enum rule_verb verb;
+	const char *value;
+};
+
 struct conf {
 	const char *file;               /* outermost file */
 	const char *utsname;
-	const char *rootfs, *rootfs_mount, *rootfs_options;
+	enum conf_arch arch;
+	const char *rootfs;             /* absolute, without "dir:"; NULL: the host's root */
+	const char *rootfs_mount;
+	unsigned long rootfs_flags, rootfs_propagation;   /* MS_*, of lxc.rootfs.options */
+	const char *rootfs_data;        /* what the options leave for the file system, or NULL */
 	enum auto_mode auto_proc, auto_sys, auto_cgroup;
 	int autodev;                    /* -1 not said, 0, 1 */
 	unsigned nmounts;
 	struct conf_mount mount[MOUNTS_MAX];
 	int pty_max, tty_max;           /* -1 not said */
-	const char *tty_dir;
-	const char *console_path, *console_logfile;
+	const char *tty_dir;            /* below /dev, no leading slash */
+	const char *console_path;       /* "none" or absolute; NULL: a pty of ours */
+	const char *console_logfile;
 	const char *init_cmd, *execute_cmd, *init_cwd;
 	uid_t init_uid;
 	gid_t init_gid;
 	int sig_halt, sig_reboot, sig_stop;
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
-	bool cap_keep_set, no_new_privs;
+	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */
 	unsigned nenv;
-	const char *env[ENVS_MAX];
+	const char *env[ENVS_MAX];      /* "K=V", or "K": taken from the caller's environment */
 	unsigned ncgvalues;
 	struct conf_cgvalue cgvalue[CGVALUES_MAX];
-	struct dev_rules devices;
-	unsigned nnics;
+	struct dev_rules devices;       /* what the lines below add up to */
+	unsigned ndevices;
+	struct conf_device device[DEVRULES_MAX];
+	unsigned nnics;                 /* one more than the highest index in use */
 	struct conf_nic nic[NICS_MAX];
 	unsigned errors;                /* reported through the sink */
 	size_t used;                    /* bytes of `bytes` in use */

@@ -25,8 +25,14 @@ PRINTF(1, 2) void err_hint(const char *fmt, ...);
 const char *err_text(void);
 const char *err_hint_text(void);
 
+/* Whose errors these are: the container's name once it is known. Not copied. */
+void err_subject(const char *name);
+
 /* Prints "sampan: NAME: text", the hint below it, and exits with `code`. */
 _Noreturn void die(int code);
+
+/* Writes all of `text` to `fd`, through short writes and EINTR; false on error. */
+bool write_all(int fd, const char *text, size_t size);
 
 static inline void close_fd(int *fd)
 {

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "limits.h"
+#include "util.h"
+
+static struct {
+	const char *subject;
+	char text[PATH_LEN_MAX + 256];
+	char hint[PATH_LEN_MAX];
+} error;
+
+static void format(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	if (vsnprintf(buf, size, fmt, ap) < 0)
+		buf[0] = '\0';
+}
+
+int err_set(const char *fmt, ...)
+{
+	int number = errno;
+	size_t used;
+	va_list ap;
+
+	va_start(ap, fmt);
+	format(error.text, sizeof(error.text), fmt, ap);
+	va_end(ap);
+	error.hint[0] = '\0';
+	if (number != 0) {
+		used = strlen(error.text);
+		snprintf(error.text + used, sizeof(error.text) - used, ": %s", strerror(number));
+	}
+	errno = number;
+	return -1;
+}
+
+int err_plain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	format(error.text, sizeof(error.text), fmt, ap);
+	va_end(ap);
+	error.hint[0] = '\0';
+	return -1;
+}
+
+void err_hint(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	format(error.hint, sizeof(error.hint), fmt, ap);
+	va_end(ap);
+}
+
+const char *err_text(void)
+{
+	return error.text;
+}
+
+const char *err_hint_text(void)
+{
+	return error.hint;
+}
+
+void err_subject(const char *name)
+{
+	error.subject = name;
+}
+
+void die(int code)
+{
+	char line[sizeof(error.text) + sizeof(error.hint) + NAME_LEN_MAX + 32];
+	bool hint = error.hint[0] != '\0';
+	int n;
+
+	n = snprintf(line, sizeof(line), "sampan: %.*s%s%s%s%s%s", NAME_LEN_MAX,
+		     error.subject ? error.subject : "", error.subject ? ": " : "", error.text,
+		     hint ? "\n  hint: " : "", error.hint, "\n");
+	if (n > 0)                      /* one write: lines of two processes do not mix */
+		write_all(STDERR_FILENO, line, strlen(line));
+	_exit(code);
+}
+
+bool write_all(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		text += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++) {
+		uint64_t digit = (uint64_t)(unsigned char)*text - '0';
+
+		if (digit > 9 || digit > max || sum > (max - digit) / 10)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	if (sum < min)
+		return false;
+	*value = sum;
+	return true;
+}
+
+static bool alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool name_ok(const char *name)
+{
+	size_t n;
+
+	if (!alnum(name[0]))
+		return false;
+	for (n = 1; name[n] != '\0'; n++)
+		if (!alnum(name[n]) && name[n] != '_' && name[n] != '.' && name[n] != '-')
+			return false;
+	return n <= NAME_LEN_MAX;
+}
