@@ -69,7 +69,7 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         refuse_os_error(error, "read", path)
