@@ -69,7 +69,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name="sampan", standalone_mode=False)
         sys.stdout.flush()
     except SampanError as error:
         print(f"sampan: {error}", file=sys.stderr)

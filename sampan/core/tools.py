@@ -79,7 +79,12 @@ def _look(tool: Tool) -> Found:
         return Found(tool, "", "")
     try:
         done = subprocess.run(
-            [path, *tool.version], env=tool_env(), stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+            [path, *tool.version],
+            env=tool_env(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return Found(tool, "", "")
@@ -105,7 +110,9 @@ def ensure(uses: Iterable[Use]) -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         install(absent)
         return
-    raise SampanError(f"missing tools: {', '.join(tool.program for tool in absent)}", hint=_advice(absent), code=EXIT_MISSING)
+    raise SampanError(
+        f"missing tools: {', '.join(tool.program for tool in absent)}", hint=_advice(absent), code=EXIT_MISSING
+    )
 
 
 def install(tools: Sequence[Tool]) -> None:
@@ -121,7 +128,9 @@ def install(tools: Sequence[Tool]) -> None:
         run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted], env=env)
     still = [tool.program for tool in tools if not shutil.which(tool.program, path=tool_env()["PATH"])]
     if still:
-        raise SampanError(f"apt installed {', '.join(wanted)}, but {', '.join(still)} is still missing", code=EXIT_MISSING)
+        raise SampanError(
+            f"apt installed {', '.join(wanted)}, but {', '.join(still)} is still missing", code=EXIT_MISSING
+        )
 
 
 def _advice(tools: Iterable[Tool]) -> str:
