@@ -37,7 +37,7 @@ struct conf_cgvalue {                   /* lxc.cgroup.FILE or lxc.cgroup2.FILE, 
 	const char *file, *value;
 };
 
-enum net_type { NET_EMPTY, NET_NONE, NET_VETH, NET_MACVLAN, NET_IPVLAN, NET_VLAN, NET_PHYS };
+enum net_type { NET_UNSET, NET_EMPTY, NET_NONE, NET_VETH, NET_MACVLAN, NET_IPVLAN, NET_VLAN, NET_PHYS };
 
 struct conf_nic {
 	struct where at;
@@ -76,7 +76,7 @@ struct conf {
 	const char *init_cmd, *execute_cmd, *init_cwd;
 	uid_t init_uid;
 	gid_t init_gid;
-	int sig_halt, sig_reboot, sig_stop;
+	int sig_halt, sig_reboot, sig_stop;     /* 0: not said */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */

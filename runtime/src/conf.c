@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* One configuration from the first line to the last check. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conf_load.h"
+
+static void unknown(struct load *l, const char *key)
+{
+	char near[80];
+
+	key_nearest(key, near, sizeof(near));
+	if (near[0] != '\0')
+		load_hint(l, "did you mean %s?", near);
+	if (strncmp(key, "lxc.", 4) != 0)
+		load_error(l, "the key does not begin with lxc.");
+	else
+		load_error(l, "unknown key");
+}
+
+static void no_pair(struct load *l, char *line)
+{
+	char *end = line + strcspn(line, " \t");
+	struct conf_match m;
+	char saved = *end;
+
+	*end = '\0';
+	if (saved != '\0' && key_find(line, &m))
+		load_hint(l, "%s = %s", line, end + 1 + strspn(end + 1, " \t"));
+	*end = saved;
+	l->value = line;
+	load_error(l, "no KEY = VALUE");
+}
+
+/* Surrounding quotes go, as in LXC: only when both are there and alike. */
+static char *unquote(char *value)
+{
+	size_t n = strlen(value);
+
+	if (n < 2 || (*value != '"' && *value != '\'') || value[n - 1] != *value)
+		return value;
+	value[n - 1] = '\0';
+	return value + 1;
+}
+
+static void note_legacy(struct load *l)
+{
+	if (!l->m.legacy || l->legacy_noted)
+		return;
+	l->legacy_noted = true;
+	load_warn(l, "a key of LXC before 2.1; it works, and so do the others of its kind");
+}
+
+void load_line(struct load *l, char *line)
+{
+	char *equals = strchr(line, '=');
+	const char *why;
+
+	if (*line == '\0' || *line == '#')
+		return;
+	if (equals == NULL) {
+		no_pair(l, line);
+		return;
+	}
+	*equals = '\0';
+	l->key = load_trim(line);
+	l->value = unquote(load_trim(equals + 1));
+	if (!key_find(l->key, &l->m)) {
+		unknown(l, l->key);
+		return;
+	}
+	note_legacy(l);
+	if (l->m.key->status == KEY_IGNORED)
+		return;
+	if (l->m.key->status == KEY_UNSUPPORTED) {
+		/* An empty value asks for nothing. */
+		if (l->value[0] != '\0')
+			load_error(l, load_text(l, "not supported: %s", l->m.reason));
+		return;
+	}
+	why = load_value(l, l->value);
+	if (why != NULL)
+		load_error(l, why);
+}
+
+/* The rules of the lines that are left, in their order. */
+static void add_devices(struct load *l)
+{
+	struct conf *c = l->c;
+	bool global = false;
+
+	rules_init(&c->devices);
+	for (unsigned i = 0; i < c->ndevices; i++) {
+		const char *why = rules_apply(&c->devices, c->device[i].verb, c->device[i].value);
+
+		l->at = c->device[i].at;
+		l->value = c->device[i].value;
+		if (why != NULL)
+			load_error(l, why);
+		global |= c->device[i].value[0] == 'a';
+	}
+	if (c->ndevices == 0 || global)
+		return;
+	l->at = c->device[0].at;
+	load_hint(l, "begin with lxc.cgroup.devices.deny = a");
+	load_warn(l, "no rule for all devices comes first: what no rule denies stays allowed");
+}
+
+static void check_nics(struct load *l)
+{
+	struct conf *c = l->c;
+	unsigned used = 0, none = 0;
+
+	for (unsigned i = 0; i < c->nnics; i++) {
+		const struct conf_nic *nic = &c->nic[i];
+
+		if (!nic->used)
+			continue;
+		used++;
+		none += nic->type == NET_NONE;
+		l->at = nic->at;
+		if (nic->type == NET_UNSET)
+			load_error(l, load_text(l, "lxc.net.%u.type is missing", i));
+	}
+	if (none > 0 && used > 1)
+		load_error(l, "type none is the host's network and stands alone");
+}
+
+static void fstab_line(struct load *l, char *line)
+{
+	if (*line == '\0' || *line == '#')
+		return;
+	l->value = line;
+	load_mount(l, line);
+}
+
+/* Mounts of the fstab come first whatever the order of the lines, as in LXC. */
+static void add_fstab(struct load *l)
+{
+	struct conf *c = l->c;
+	unsigned entries = c->nmounts, n;
+
+	if (l->fstab == NULL)
+		return;
+	l->at = l->fstab_at;
+	l->key = "lxc.mount.fstab";
+	l->value = l->fstab;
+	load_fstab(l, l->fstab, fstab_line);
+	n = c->nmounts - entries;
+	for (unsigned i = 0; i < n; i++) {      /* move each new one in front of the old */
+		struct conf_mount mount = c->mount[entries + i];
+
+		memmove(&c->mount[i + 1], &c->mount[i], entries * sizeof(mount));
+		c->mount[i] = mount;
+	}
+}
+
+static void defaults(struct conf *c, const char *file)
+{
+	/* The strings at the end need no zeroes, and their pages stay untouched. */
+	memset(c, 0, offsetof(struct conf, bytes));
+	c->file = file;
+	c->autodev = c->pty_max = c->tty_max = -1;
+	rules_init(&c->devices);
+}
+
+int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
+{
+	static struct load load;
+	struct load *l = &load;
+
+	load = (struct load){ .c = c, .sink = sink, .arg = arg, .nic = -1 };
+	defaults(c, file);
+	load_include(l, file);
+	l->key = l->value = NULL;
+	if (!l->stop)
+		add_fstab(l);
+	l->key = l->value = NULL;
+	add_devices(l);
+	l->key = l->value = NULL;
+	check_nics(l);
+	return c->errors == 0 ? 0 : -1;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the configuration reader (conf*.c) share; nobody else includes it. */
+#ifndef SAMPAN_CONF_LOAD_H
+#define SAMPAN_CONF_LOAD_H
+
+#include "conf.h"
+#include "util.h"
+
+#define VALUE_SHOWN_MAX 160             /* bytes of a value repeated in a message */
+
+enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
+enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4 };
+
+enum conf_kind {                        /* one reader each, in conf_values.c */
+	KIND_ARCH, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_CONSOLE, KIND_COUNT,
+	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_ENVIRONMENT, KIND_FSTAB, KIND_HOSTNAME,
+	KIND_ID, KIND_INCLUDE, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_CLEAR,
+	KIND_NIC_FLAGS, KIND_NIC_TYPE, KIND_ONLY, KIND_PATH, KIND_ROOTFS, KIND_ROOTFS_OPTIONS,
+	KIND_SIGNAL, KIND_STRING, KIND_SUBDIR, KINDS
+};
+
+struct conf_key {                       /* one row of the generated table */
+	uint16_t name;                  /* offsets into the table's text */
+	uint16_t text;                  /* the reason; with KIND_ONLY the values follow it */
+	uint16_t field;                 /* offset in struct conf */
+	uint16_t modern;                /* row of the key a legacy name stands for */
+	uint32_t max;
+	uint8_t kind, status, flags;
+};
+
+/* A key as found in a line: its row, and what stood for `N` and `*` in it. */
+struct conf_match {
+	const struct conf_key *key;     /* the modern one */
+	const char *reason, *only;      /* only: strings, an empty one ends them */
+	const char *rest;               /* behind a prefix, NULL otherwise */
+	bool legacy;
+	int nic;                        /* index written in the key, -1: none */
+};
+
+struct load {                           /* one conf_load() */
+	struct conf *c;
+	conf_sink *sink;
+	void *arg;
+	struct where at;
+	const char *key;                /* of the line being read, for messages */
+	const char *value;
+	struct conf_match m;
+	int nic;                        /* interface of the last lxc.network.type */
+	bool legacy_noted, stop;
+	unsigned depth;                 /* of includes */
+	struct { dev_t dev; ino_t ino; } open[CONF_DEPTH_MAX];
+	const char *fstab;
+	struct where fstab_at;
+	char text[512], hint[CONF_LINE_MAX + 64];
+};
+
+/* conf_msg.c */
+void load_error(struct load *l, const char *text);      /* about the current line */
+void load_warn(struct load *l, const char *text);
+PRINTF(2, 3) const char *load_text(struct load *l, const char *fmt, ...);  /* returns l->text */
+PRINTF(2, 3) void load_hint(struct load *l, const char *fmt, ...);
+const char *load_keep(struct load *l, const char *text);        /* NULL: arena full, reported */
+
+/* conf_read.c: `line` is called for each line, with the blanks at both ends removed */
+typedef void load_line_fn(struct load *l, char *line);
+void load_include(struct load *l, const char *path);
+void load_fstab(struct load *l, const char *path, load_line_fn *line);
+char *load_trim(char *text);            /* the same, in place */
+
+/* conf.c */
+void load_line(struct load *l, char *line);
+
+/* conf_keys.c */
+bool key_find(const char *name, struct conf_match *m);
+void key_nearest(const char *name, char *buf, size_t size);     /* "" when nothing is near */
+
+/* conf_values.c: NULL, or why the value is refused; an empty value clears. */
+const char *load_value(struct load *l, const char *value);
+
+/* conf_cgroup.c, conf_net.c: readers of the same kind */
+const char *load_device(struct load *l, const char *value, enum rule_verb verb);
+const char *load_cgroup(struct load *l, const char *value, bool v2);
+const char *load_net_clear(struct load *l, const char *value);
+const char *load_nic_clear(struct load *l, const char *value);
+const char *load_nic_type(struct load *l, const char *value);
+const char *load_nic_flags(struct load *l, const char *value);
+
+/* conf_names.c: -1 when the name is unknown */
+int capability_number(const char *name);
+int signal_number(const char *name);
+enum conf_arch arch_of(const char *name);               /* ARCH_UNSET: unknown */
+
+/* conf_mount.c */
+void load_mount(struct load *l, const char *line);      /* adds it, or reports why not */
+/* Sorts options into flags, propagation, create, optional, relative and data of `m`. */
+const char *load_options(struct load *l, const char *options, struct conf_mount *m);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* The names a configuration uses for the kernel's numbers. */
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include "conf_load.h"
+
+/* Index of `name` in a row of NUL-terminated names that an empty one ends; -1: not there. */
+static int index_of(const char *names, const char *name)
+{
+	for (int i = 0; *names != '\0'; i++, names += strlen(names) + 1)
+		if (strcasecmp(names, name) == 0)
+			return i;
+	return -1;
+}
+
+int capability_number(const char *name)
+{
+	static const char names[] =     /* in the order of linux/capability.h */
+		"chown\0dac_override\0dac_read_search\0fowner\0fsetid\0kill\0setgid\0setuid\0"
+		"setpcap\0linux_immutable\0net_bind_service\0net_broadcast\0net_admin\0net_raw\0"
+		"ipc_lock\0ipc_owner\0sys_module\0sys_rawio\0sys_chroot\0sys_ptrace\0sys_pacct\0"
+		"sys_admin\0sys_boot\0sys_nice\0sys_resource\0sys_time\0sys_tty_config\0mknod\0"
+		"lease\0audit_write\0audit_control\0setfcap\0mac_override\0mac_admin\0syslog\0"
+		"wake_alarm\0block_suspend\0audit_read\0perfmon\0bpf\0checkpoint_restore\0";
+	uint64_t number;
+
+	if (parse_uint(name, 0, 63, &number))
+		return (int)number;
+	if (strncasecmp(name, "cap_", 4) == 0)
+		name += 4;
+	return index_of(names, name);
+}
+
+static const struct {
+	char name[8];
+	uint8_t number;
+} signals[] = {
+	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL },
+	{ "ABRT", SIGABRT }, { "FPE", SIGFPE }, { "KILL", SIGKILL }, { "SEGV", SIGSEGV },
+	{ "PIPE", SIGPIPE }, { "ALRM", SIGALRM }, { "TERM", SIGTERM }, { "USR1", SIGUSR1 },
+	{ "USR2", SIGUSR2 }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT }, { "STOP", SIGSTOP },
+	{ "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "TRAP", SIGTRAP },
+	{ "BUS", SIGBUS }, { "STKFLT", SIGSTKFLT }, { "URG", SIGURG }, { "XCPU", SIGXCPU },
+	{ "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },
+	{ "WINCH", SIGWINCH }, { "IO", SIGIO }, { "POLL", SIGPOLL }, { "PWR", SIGPWR },
+	{ "SYS", SIGSYS },
+};
+
+/* The kernel's real-time signals, 34 to 64 as programs count them: libc keeps the first few. */
+static int realtime(const char *name)
+{
+	uint64_t n;
+
+	if (strcmp(name, "RTMIN") == 0)
+		return SIGRTMIN;
+	if (strcmp(name, "RTMAX") == 0)
+		return SIGRTMAX;
+	if (strncmp(name, "RTMIN+", 6) == 0 &&
+	    parse_uint(name + 6, 0, (uint64_t)(SIGRTMAX - SIGRTMIN), &n))
+		return SIGRTMIN + (int)n;
+	if (strncmp(name, "RTMAX-", 6) == 0 &&
+	    parse_uint(name + 6, 0, (uint64_t)(SIGRTMAX - SIGRTMIN), &n))
+		return SIGRTMAX - (int)n;
+	return -1;
+}
+
+int signal_number(const char *name)
+{
+	uint64_t number;
+
+	if (parse_uint(name, 1, 64, &number))
+		return (int)number;
+	if (strncmp(name, "SIG", 3) != 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (strcmp(signals[i].name, name + 3) == 0)
+			return signals[i].number;
+	return realtime(name + 3);
+}
+
+enum conf_arch arch_of(const char *name)
+{
+	static const char bits32[] =
+		"arm\0armel\0armhf\0armv4l\0armv5l\0armv5tel\0armv6l\0armv7l\0armv7b\0armv7hl\0"
+		"armv8l\0athlon\0i386\0i486\0i586\0i686\0linux32\0mips\0mipsel\0ppc\0powerpc\0"
+		"riscv32\0x86\0";
+	static const char bits64[] =
+		"aarch64\0amd64\0arm64\0linux64\0loongarch64\0mips64\0mips64el\0ppc64\0ppc64el\0"
+		"ppc64le\0riscv64\0s390x\0x86_64\0";
+
+	if (index_of(bits32, name) >= 0)
+		return ARCH_32;
+	return index_of(bits64, name) >= 0 ? ARCH_64 : ARCH_UNSET;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Files, lines and includes of a configuration. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include "conf_load.h"
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Cuts blanks off both ends, in place. */
+char *load_trim(char *text)
+{
+	size_t n;
+
+	while (blank(*text))
+		text++;
+	n = strlen(text);
+	while (n > 0 && blank(text[n - 1]))
+		n--;
+	text[n] = '\0';
+	return text;
+}
+
+struct reader {
+	int fd, error;                  /* errno of a read that failed */
+	size_t at, end;
+	char bytes[4096];
+};
+
+/* The next byte, -1 at the end or on an error. */
+static int next_byte(struct reader *r)
+{
+	ssize_t n;
+
+	if (r->at == r->end) {
+		do
+			n = read(r->fd, r->bytes, sizeof(r->bytes));
+		while (n < 0 && errno == EINTR);
+		if (n <= 0) {
+			r->error = n < 0 ? errno : 0;
+			return -1;
+		}
+		r->at = 0;
+		r->end = (size_t)n;
+	}
+	return (unsigned char)r->bytes[r->at++];
+}
+
+/*
+ * One line without its end (LF, CR LF, or the end of the file). Returns false at the
+ * end; `why` says what is wrong with a line that must not be used.
+ */
+static bool next_line(struct reader *r, char line[CONF_LINE_MAX + 1], const char **why)
+{
+	size_t n = 0;
+	bool any = false, control = false;
+	int c;
+
+	*why = NULL;
+	while ((c = next_byte(r)) >= 0 && c != '\n') {
+		any = true;
+		if (n == CONF_LINE_MAX) {
+			*why = "the line is longer than 4096 bytes (CONF_LINE_MAX)";
+			continue;
+		}
+		/* A CR is one only in front of LF: look at it when the next byte is known. */
+		if (n > 0 && line[n - 1] == '\r')
+			control = true;
+		if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
+			control = true;
+		line[n++] = (char)c;
+	}
+	if (n > 0 && line[n - 1] == '\r')
+		n--;
+	line[n] = '\0';
+	if (control && *why == NULL)
+		*why = "the line holds a control character";
+	return any || c == '\n';
+}
+
+static void load_lines(struct load *l, int fd, const char *file, load_line_fn *line)
+{
+	struct reader r = { .fd = fd };
+	struct where outer = l->at;
+	char text[CONF_LINE_MAX + 1];
+	const char *why;
+
+	l->at = (struct where){ .file = file };
+	while (!l->stop && next_line(&r, text, &why)) {
+		l->at.line++;
+		l->key = l->value = NULL;
+		if (why == NULL)
+			line(l, load_trim(text));
+		else
+			load_error(l, why);
+	}
+	if (r.error != 0)
+		load_error(l, load_text(l, "cannot read: %s", strerror(r.error)));
+	l->at = outer;
+	l->key = l->value = NULL;
+}
+
+static void open_failed(struct load *l, const char *path)
+{
+	if (l->key == NULL)             /* the outermost file, which no line names */
+		l->at.file = path;
+	load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
+}
+
+static void load_dir(struct load *l, int dirfd, const char *path);
+
+static bool is_open(const struct load *l, const struct stat *st)
+{
+	for (unsigned i = 0; i < l->depth; i++)
+		if (l->open[i].dev == st->st_dev && l->open[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* O_NONBLOCK: a FIFO in the place of a file must not hang a start. */
+static void load_file(struct load *l, int at, const char *name, const char *path)
+{
+	int fd CLEAN_FD = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	const char *file;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		open_failed(l, path);
+		return;
+	}
+	if (is_open(l, &st)) {
+		load_error(l, "the file includes itself");
+		return;
+	}
+	if (l->depth == CONF_DEPTH_MAX) {
+		load_error(l, "includes are nested too deep (CONF_DEPTH_MAX)");
+		return;
+	}
+	file = load_keep(l, path);
+	if (file == NULL)
+		return;
+	l->open[l->depth].dev = st.st_dev;
+	l->open[l->depth++].ino = st.st_ino;
+	if (S_ISREG(st.st_mode))
+		load_lines(l, fd, file, load_line);
+	else if (S_ISDIR(st.st_mode) && l->depth > 1)
+		load_dir(l, fd, file);
+	else
+		load_error(l, "not a regular file");
+	l->depth--;
+}
+
+void load_include(struct load *l, const char *path)
+{
+	load_file(l, AT_FDCWD, path, path);
+}
+
+struct dirent64_raw {                   /* what getdents64(2) fills in */
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+static bool conf_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && name[0] != '.' && strcmp(name + n - 5, ".conf") == 0;
+}
+
+/* The smallest *.conf name behind `after`, into `name`; false when there is none. */
+static bool next_name(int dirfd, const char *after, char name[256])
+{
+	_Alignas(uint64_t) char buf[2048];
+	bool found = false;
+	long n;
+
+	if (lseek(dirfd, 0, SEEK_SET) < 0)
+		return false;
+	while ((n = syscall(SYS_getdents64, dirfd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct dirent64_raw *d = (const void *)(buf + at);
+
+			at += d->reclen;
+			if (!conf_name(d->name) || strcmp(d->name, after) <= 0 ||
+			    (found && strcmp(d->name, name) >= 0))
+				continue;
+			snprintf(name, 256, "%s", d->name);
+			found = true;
+		}
+	return found;
+}
+
+/* Sorted by name, because a directory's own order differs from disk to disk. */
+static void load_dir(struct load *l, int dirfd, const char *path)
+{
+	char after[256] = "", name[256], file[PATH_LEN_MAX];
+	const char *key = l->key, *value = l->value;
+	struct conf_match m = l->m;
+
+	while (!l->stop && next_name(dirfd, after, name)) {
+		if ((size_t)snprintf(file, sizeof(file), "%s/%s", path, name) >= sizeof(file)) {
+			load_error(l, "the path is too long (PATH_LEN_MAX)");
+			return;
+		}
+		load_file(l, dirfd, name, file);
+		l->key = key;
+		l->value = value;
+		l->m = m;
+		memcpy(after, name, sizeof(after));
+	}
+}
+
+void load_fstab(struct load *l, const char *path, load_line_fn *line)
+{
+	int fd CLEAN_FD = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		open_failed(l, path);
+	else if (!S_ISREG(st.st_mode))
+		load_error(l, "not a regular file");
+	else
+		load_lines(l, fd, path, line);
+}

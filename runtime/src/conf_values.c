@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* How each kind of value is read; which key is of which kind says runtime/keys.toml. */
+#include <limits.h>
+#include <string.h>
+#include "conf_load.h"
+
+static void *field(struct load *l)
+{
+	return (char *)l->c + l->m.key->field;
+}
+
+static const char *keep_field(struct load *l, const char *value)
+{
+	const char **text = field(l);
+
+	*text = value[0] != '\0' ? load_keep(l, value) : NULL;
+	return NULL;
+}
+
+static const char *read_string(struct load *l, const char *value)
+{
+	return keep_field(l, value);
+}
+
+static const char *read_path(struct load *l, const char *value)
+{
+	if (value[0] != '\0' && value[0] != '/')
+		return "the path must be absolute";
+	if (strlen(value) >= PATH_LEN_MAX)
+		return "the path is too long (PATH_LEN_MAX)";
+	return keep_field(l, value);
+}
+
+static const char *read_rootfs(struct load *l, const char *value)
+{
+	if (strncmp(value, "dir:", 4) == 0)
+		value += 4;
+	else if (value[0] != '\0' && value[0] != '/' && strchr(value, ':') != NULL)
+		return "not supported: the root file system must be a directory";
+	return read_path(l, value);
+}
+
+static const char *read_console(struct load *l, const char *value)
+{
+	return strcmp(value, "none") == 0 ? keep_field(l, value) : read_path(l, value);
+}
+
+static const char *read_subdir(struct load *l, const char *value)
+{
+	for (const char *p = value; *p != '\0'; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || p[0] == '.')
+			return "the directory is below /dev: no leading / and no name that begins with .";
+		p += n;
+	}
+	if (strlen(value) > NAME_LEN_MAX)
+		return "the directory is longer than 64 bytes (NAME_LEN_MAX)";
+	return keep_field(l, value);
+}
+
+static const char *read_hostname(struct load *l, const char *value)
+{
+	if (value[0] != '\0' && !name_ok(value))
+		return "a host name is 1 to 64 of a-z A-Z 0-9 . _ - and begins with a letter or digit";
+	return keep_field(l, value);
+}
+
+static const char *not_in_range(struct load *l)
+{
+	return load_text(l, "must be a number from 0 to %u", l->m.key->max);
+}
+
+static const char *read_count(struct load *l, const char *value)
+{
+	uint64_t number;
+	int *count = field(l);
+
+	if (value[0] == '\0') {
+		*count = -1;
+		return NULL;
+	}
+	if (!parse_uint(value, 0, l->m.key->max, &number))
+		return not_in_range(l);
+	*count = (int)number;
+	return NULL;
+}
+
+static const char *read_id(struct load *l, const char *value)
+{
+	uint64_t number = 0;
+
+	if (value[0] != '\0' && !parse_uint(value, 0, l->m.key->max, &number))
+		return not_in_range(l);
+	*(uint32_t *)field(l) = (uint32_t)number;
+	return NULL;
+}
+
+static const char *read_bool(struct load *l, const char *value)
+{
+	uint64_t number = 0;
+
+	if (value[0] != '\0' && !parse_uint(value, 0, 1, &number))
+		return "must be 0 or 1";
+	*(bool *)field(l) = number == 1;
+	return NULL;
+}
+
+static const char *read_only(struct load *l, const char *value)
+{
+	if (value[0] == '\0')
+		return NULL;
+	for (const char *p = l->m.only; *p != '\0'; p += strlen(p) + 1)
+		if (strcmp(p, value) == 0)
+			return NULL;
+	return load_text(l, "not supported: %s", l->m.reason);
+}
+
+static const char *read_arch(struct load *l, const char *value)
+{
+	l->c->arch = arch_of(value);
+	return value[0] != '\0' && l->c->arch == ARCH_UNSET ? "unknown architecture" : NULL;
+}
+
+static const char *read_signal(struct load *l, const char *value)
+{
+	int number = value[0] != '\0' ? signal_number(value) : 0;
+
+	if (number < 0)
+		return "must be a signal: SIGTERM, SIGRTMIN+3, 15";
+	*(int *)field(l) = number;
+	return NULL;
+}
+
+/* The next word of a list that blanks separate, into `word`; NULL behind the last. */
+static const char *next_word(const char *list, char *word, size_t size)
+{
+	size_t n;
+
+	list += strspn(list, " \t");
+	n = strcspn(list, " \t");
+	if (n == 0)
+		return NULL;
+	if (n >= size)                  /* too long for any word we know: make it unknown */
+		word[0] = '\0';
+	else {
+		memcpy(word, list, n);
+		word[n] = '\0';
+	}
+	return list + n;
+}
+
+static const char *read_caps(struct load *l, const char *value)
+{
+	bool keep = field(l) == &l->c->cap_keep;
+	uint64_t set = 0, *caps = field(l);
+	char word[32];
+	int number;
+
+	if (value[0] == '\0') {
+		*caps = 0;
+		if (keep)
+			l->c->cap_keep_set = false;
+		return NULL;
+	}
+	if (keep ? l->c->cap_drop != 0 : l->c->cap_keep_set)
+		return "lxc.cap.keep and lxc.cap.drop exclude each other";
+	for (const char *p = value; (p = next_word(p, word, sizeof(word))) != NULL;) {
+		if (keep && strcmp(word, "none") == 0) {
+			set = *caps = 0;
+			continue;
+		}
+		number = capability_number(word);
+		if (number < 0)
+			return load_text(l, "unknown capability %s", word);
+		set |= UINT64_C(1) << number;
+	}
+	*caps |= set;
+	l->c->cap_keep_set |= keep;
+	return NULL;
+}
+
+static size_t env_name(const char *value)
+{
+	size_t n = strcspn(value, "=");
+
+	for (size_t i = 0; i < n; i++) {
+		char c = value[i];
+
+		if (!(c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		      (i > 0 && c >= '0' && c <= '9')))
+			return 0;
+	}
+	return n;
+}
+
+static const char *read_environment(struct load *l, const char *value)
+{
+	struct conf *c = l->c;
+	size_t n = env_name(value);
+	unsigned i = 0;
+
+	if (value[0] == '\0') {
+		c->nenv = 0;
+		return NULL;
+	}
+	if (n == 0)
+		return "must be NAME=VALUE or NAME, of letters, digits and _";
+	while (i < c->nenv && (strncmp(c->env[i], value, n) != 0 || env_name(c->env[i]) != n))
+		i++;
+	if (i == ENVS_MAX)
+		return "more variables than the runtime holds (ENVS_MAX)";
+	c->env[i] = load_keep(l, value);
+	c->nenv += i == c->nenv;
+	return NULL;
+}
+
+static const char *read_include(struct load *l, const char *value)
+{
+	if (value[0] != '/')
+		return "must be an absolute path";
+	load_include(l, value);
+	return NULL;
+}
+
+static const char *read_mount(struct load *l, const char *value)
+{
+	if (value[0] == '\0')
+		l->c->nmounts = 0;
+	else
+		load_mount(l, value);
+	return NULL;
+}
+
+static const char *read_fstab(struct load *l, const char *value)
+{
+	if (value[0] != '\0' && value[0] != '/')
+		return "must be an absolute path";
+	l->fstab = value[0] != '\0' ? load_keep(l, value) : NULL;
+	l->fstab_at = l->at;
+	return NULL;
+}
+
+static const char *read_rootfs_options(struct load *l, const char *value)
+{
+	struct conf_mount m = { .at = l->at };
+	const char *why = load_options(l, value, &m);
+
+	if (why != NULL)
+		return why;
+	if (m.optional || m.relative || m.create != CREATE_NONE)
+		return "create=, optional and relative belong to lxc.mount.entry";
+	l->c->rootfs_flags = m.flags;
+	l->c->rootfs_propagation = m.propagation;
+	l->c->rootfs_data = m.data;
+	return NULL;
+}
+
+/* What follows the first colon of proc:mixed, without LXC's :force. */
+static int auto_mode(const char *text, enum auto_mode absent)
+{
+	if (text[0] == '\0' || strcmp(text, ":force") == 0)
+		return (int)absent;
+	if (strcmp(text, ":mixed") == 0 || strcmp(text, ":mixed:force") == 0)
+		return AUTO_MIXED;
+	if (strcmp(text, ":ro") == 0 || strcmp(text, ":ro:force") == 0)
+		return AUTO_RO;
+	if (strcmp(text, ":rw") == 0 || strcmp(text, ":rw:force") == 0)
+		return AUTO_RW;
+	return -1;
+}
+
+static const char *auto_word(struct conf *c, const char *word)
+{
+	size_t n = strcspn(word, ":");
+	int mode = auto_mode(word + n, AUTO_MIXED);
+	enum auto_mode *to = NULL;
+
+	if (n == 4 && strncmp(word, "proc", n) == 0 && mode != AUTO_RO)
+		to = &c->auto_proc;
+	else if (n == 3 && strncmp(word, "sys", n) == 0)
+		to = &c->auto_sys;
+	else if ((n == 6 && strncmp(word, "cgroup", n) == 0) ||
+		 (n == 7 && strncmp(word, "cgroup2", n) == 0))
+		to = &c->auto_cgroup;
+	else if (strncmp(word, "cgroup-full", n) == 0 && n == 11)
+		return "not supported: cgroup-full would show the host's cgroups";
+	else if (n == 9 && strncmp(word, "shmounts", n) == 0)
+		return "not supported: shmounts";
+	if (to == NULL || mode < 0)
+		return "must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[:ro|mixed|rw]";
+	*to = (enum auto_mode)mode;
+	return NULL;
+}
+
+static const char *read_mount_auto(struct load *l, const char *value)
+{
+	struct conf *c = l->c;
+	const char *why;
+	char word[32];
+
+	if (value[0] == '\0')
+		c->auto_proc = c->auto_sys = c->auto_cgroup = AUTO_OFF;
+	for (const char *p = value; (p = next_word(p, word, sizeof(word))) != NULL;) {
+		why = auto_word(c, word);
+		if (why != NULL)
+			return why;
+	}
+	return NULL;
+}
+
+static const char *read_cgroup_v1(struct load *l, const char *value)
+{
+	return load_cgroup(l, value, false);
+}
+
+static const char *read_cgroup_v2(struct load *l, const char *value)
+{
+	return load_cgroup(l, value, true);
+}
+
+static const char *read_devices_allow(struct load *l, const char *value)
+{
+	return load_device(l, value, RULE_ALLOW);
+}
+
+static const char *read_devices_deny(struct load *l, const char *value)
+{
+	return load_device(l, value, RULE_DENY);
+}
+
+static const char *(*const readers[KINDS])(struct load *, const char *) = {
+	[KIND_ARCH] = read_arch,
+	[KIND_BOOL] = read_bool,
+	[KIND_CAPS] = read_caps,
+	[KIND_CGROUP] = read_cgroup_v1,
+	[KIND_CGROUP2] = read_cgroup_v2,
+	[KIND_CONSOLE] = read_console,
+	[KIND_COUNT] = read_count,
+	[KIND_DEVICES_ALLOW] = read_devices_allow,
+	[KIND_DEVICES_DENY] = read_devices_deny,
+	[KIND_ENVIRONMENT] = read_environment,
+	[KIND_FSTAB] = read_fstab,
+	[KIND_HOSTNAME] = read_hostname,
+	[KIND_ID] = read_id,
+	[KIND_INCLUDE] = read_include,
+	[KIND_MOUNT] = read_mount,
+	[KIND_MOUNT_AUTO] = read_mount_auto,
+	[KIND_NET_CLEAR] = load_net_clear,
+	[KIND_NIC_CLEAR] = load_nic_clear,
+	[KIND_NIC_FLAGS] = load_nic_flags,
+	[KIND_NIC_TYPE] = load_nic_type,
+	[KIND_ONLY] = read_only,
+	[KIND_PATH] = read_path,
+	[KIND_ROOTFS] = read_rootfs,
+	[KIND_ROOTFS_OPTIONS] = read_rootfs_options,
+	[KIND_SIGNAL] = read_signal,
+	[KIND_STRING] = read_string,
+	[KIND_SUBDIR] = read_subdir,
+};
+
+const char *load_value(struct load *l, const char *value)
+{
+	return readers[l->m.key->kind](l, value);
+}
