@@ -8,6 +8,7 @@ so that temporary files go.
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -59,10 +60,21 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def epoch(text: str) -> int:
-    """argparse type for --epoch: seconds since 1970 that every image format can hold."""
-    if not text.isdecimal() or not text.isascii() or int(text) > EPOCH_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds between 0 and {EPOCH_MAX}")
+    """argparse type for --epoch: seconds since 1970 that every image format can hold.
+
+    0 is out: e2fsprogs takes a time of 0 for "now".
+    """
+    if not text.isdecimal() or not text.isascii() or not 1 <= int(text) <= EPOCH_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds between 1 and {EPOCH_MAX}")
     return int(text)
+
+
+def size(text: str) -> int:
+    """argparse type for sizes such as 64M: bytes. The spelling is that of board.toml."""
+    match = re.fullmatch(r"([1-9][0-9]*)([KMG])", text, re.ASCII)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 64M (K, M or G)")
+    return int(match[1]) << {"K": 10, "M": 20, "G": 30}[match[2]]
 
 
 def add_image_options(to: argparse.ArgumentParser) -> None:
