@@ -60,23 +60,22 @@ static bool next_line(struct reader *r, char line[CONF_LINE_MAX + 1], const char
 {
 	size_t n = 0;
 	bool any = false, control = false;
-	int c;
+	int c, last = 0;
 
 	*why = NULL;
 	while ((c = next_byte(r)) >= 0 && c != '\n') {
 		any = true;
+		/* A CR is one only in front of LF: look at it when the next byte is known. */
+		if (last == '\r' || (c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
+			control = true;
+		last = c;
 		if (n == CONF_LINE_MAX) {
 			*why = "the line is longer than 4096 bytes (CONF_LINE_MAX)";
 			continue;
 		}
-		/* A CR is one only in front of LF: look at it when the next byte is known. */
-		if (n > 0 && line[n - 1] == '\r')
-			control = true;
-		if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
-			control = true;
 		line[n++] = (char)c;
 	}
-	if (n > 0 && line[n - 1] == '\r')
+	if (n > 0 && last == '\r')
 		n--;
 	line[n] = '\0';
 	if (control && *why == NULL)

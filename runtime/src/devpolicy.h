@@ -10,7 +10,9 @@
 
 /*
  * Each returns 0, or -1 after err_set() (util.h) named the step, the object and
- * errno. `cgfd` is a descriptor of the container's cgroup directory.
+ * errno. `cgfd` is a descriptor of the container's own cgroup directory, without
+ * children; O_RDONLY, since bpf(2) takes no O_PATH. A set that is not `set` is no
+ * policy: nothing is done, and the group keeps what it inherited.
  */
 int devpolicy_v1(int cgfd, const struct dev_rules *r);    /* devices.allow/.deny, then devices.list read back */
 int devpolicy_bpf(int cgfd, const struct dev_rules *r);   /* program loaded, attached, then queried back */

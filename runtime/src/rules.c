@@ -86,24 +86,23 @@ static const char *parse_rule(const char *value, struct dev_rule *rule)
 	return parse_access(p, &rule->access);
 }
 
-static struct dev_rule *find(struct dev_rules *r, const struct dev_rule *key)
+/* Index of the rule of these very numbers, r->n when there is none. */
+static unsigned find(const struct dev_rules *r, const struct dev_rule *key)
 {
-	for (unsigned i = 0; i < r->n; i++) {
-		struct dev_rule *rule = &r->rule[i];
+	unsigned i = 0;
 
-		if (rule->type == key->type && rule->major == key->major &&
-		    rule->minor == key->minor)
-			return rule;
-	}
-	return NULL;
+	while (i < r->n && (r->rule[i].type != key->type || r->rule[i].major != key->major ||
+			    r->rule[i].minor != key->minor))
+		i++;
+	return i;
 }
 
 static const char *add(struct dev_rules *r, const struct dev_rule *rule)
 {
-	struct dev_rule *same = find(r, rule);
+	unsigned i = find(r, rule);
 
-	if (same != NULL) {
-		same->access = (uint8_t)(same->access | rule->access);
+	if (i < r->n) {
+		r->rule[i].access = (uint8_t)(r->rule[i].access | rule->access);
 		return NULL;
 	}
 	if (r->n == DEVRULES_MAX)
@@ -115,17 +114,15 @@ static const char *add(struct dev_rules *r, const struct dev_rule *rule)
 /* Only the very same numbers: `c 1:5` takes nothing from `c 1:*`, as in the kernel. */
 static void take(struct dev_rules *r, const struct dev_rule *rule)
 {
-	struct dev_rule *same = find(r, rule);
-	size_t behind;
+	unsigned i = find(r, rule);
 
-	if (same == NULL)
+	if (i == r->n)
 		return;
-	same->access = (uint8_t)(same->access & ~rule->access);
-	if (same->access != 0)
+	r->rule[i].access = (uint8_t)(r->rule[i].access & ~rule->access);
+	if (r->rule[i].access != 0)
 		return;
-	behind = (size_t)(&r->rule[r->n] - (same + 1));
-	memmove(same, same + 1, behind * sizeof(*same));
 	r->n--;
+	memmove(&r->rule[i], &r->rule[i + 1], (r->n - i) * sizeof(r->rule[i]));
 }
 
 const char *rules_apply(struct dev_rules *r, enum rule_verb verb, const char *value)
@@ -174,6 +171,19 @@ bool rules_verdict(const struct dev_rules *r, char type, uint32_t major, uint32_
 			return true;
 	}
 	return r->allow_default;
+}
+
+bool rules_equal(const struct dev_rules *a, const struct dev_rules *b)
+{
+	if (a->allow_default != b->allow_default || a->n != b->n)
+		return false;
+	for (unsigned i = 0; i < a->n; i++) {
+		unsigned j = find(b, &a->rule[i]);
+
+		if (j == b->n || b->rule[j].access != a->rule[i].access)
+			return false;
+	}
+	return true;
 }
 
 static void number_text(uint32_t number, char *buf, size_t size)

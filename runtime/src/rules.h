@@ -25,7 +25,7 @@ struct dev_rule {
 };
 
 struct dev_rules {
-	bool set;                       /* at least one rule was given */
+	bool set;                       /* at least one rule was given: there is a policy */
 	bool allow_default;             /* deny-list: the rules are exceptions that refuse */
 	unsigned n;
 	struct dev_rule rule[DEVRULES_MAX];
@@ -46,6 +46,9 @@ const char *rules_apply(struct dev_rules *r, enum rule_verb verb, const char *va
 /* May a task do `access` (one or more DEV_* bits at once, as open(O_RDWR) does)? */
 bool rules_verdict(const struct dev_rules *r, char type, uint32_t major, uint32_t minor,
 		   uint8_t access);
+
+/* The same default and the same exceptions, in any order. */
+bool rules_equal(const struct dev_rules *a, const struct dev_rules *b);
 
 /* Writes "c 1:3 rwm" (at most 40 bytes with the NUL). */
 void rule_text(const struct dev_rule *rule, char *buf, size_t size);

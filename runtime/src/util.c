@@ -13,7 +13,7 @@ static struct {
 	char hint[PATH_LEN_MAX];
 } error;
 
-static void format(char *buf, size_t size, const char *fmt, va_list ap)
+PRINTF(3, 0) static void format(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	if (vsnprintf(buf, size, fmt, ap) < 0)
 		buf[0] = '\0';

@@ -1,7 +1,7 @@
 """Makes from the key table the runtime's dispatch table and the table of docs/config.md.
 
-    python -m sampan.config.keygen --table runtime/keys.toml --c build/BOARD/gen/conf_keys.inc
-    python -m sampan.config.keygen --table runtime/keys.toml --markdown docs/config.md
+python -m sampan.config.keygen --table runtime/keys.toml --c build/BOARD/gen/conf_keys.inc
+python -m sampan.config.keygen --table runtime/keys.toml --markdown docs/config.md
 """
 
 from __future__ import annotations

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device policy on cgroup v2: a BPF program that the kernel asks at each open,
+ * access(2) and mknod. It gives the verdict of rules_verdict() for every question,
+ * and is attached also when it has no rule, since no program means no limit.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include "devpolicy.h"
+#include "util.h"
+
+#define INSNS_PER_RULE 7
+#define INSNS_MAX (6 + DEVRULES_MAX * INSNS_PER_RULE + 2)
+
+/* Kernels before 5.2 take no longer program. */
+_Static_assert(INSNS_MAX <= BPF_MAXINSNS, "DEVRULES_MAX needs a longer program");
+
+enum { VERDICT = BPF_REG_0, CONTEXT = BPF_REG_1, KIND = BPF_REG_2, ACCESS = BPF_REG_3,
+       MAJOR = BPF_REG_4, MINOR = BPF_REG_5 };
+
+struct program {
+	unsigned n;
+	struct bpf_insn insn[INSNS_MAX];
+};
+
+static void emit(struct program *p, int code, int dst, int src, int off, uint32_t imm)
+{
+	struct bpf_insn *insn = &p->insn[p->n++];
+
+	memset(insn, 0, sizeof(*insn));
+	insn->code = (__u8)code;
+	insn->dst_reg = (__u8)(dst & 15);
+	insn->src_reg = (__u8)(src & 15);
+	insn->off = (__s16)off;
+	insn->imm = (__s32)imm;
+}
+
+static void load_word(struct program *p, int dst, size_t offset)
+{
+	emit(p, BPF_LDX | BPF_MEM | BPF_W, dst, CONTEXT, (int)offset, 0);
+}
+
+static void answer(struct program *p, bool allow)
+{
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, VERDICT, 0, 0, allow);
+	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+/*
+ * Tests that all lead past the rule when they fail. There is always one, that of the
+ * type, so what follows a rule can be reached: the verifier refuses dead code.
+ */
+static void emit_rule(struct program *p, const struct dev_rule *rule, bool allow_default)
+{
+	uint32_t kind = rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
+	uint32_t beyond = DEV_RWM & ~(uint32_t)rule->access;
+	unsigned tests = p->n, i;
+
+	emit(p, BPF_JMP | BPF_JNE | BPF_K, KIND, 0, 0, kind);
+	if (rule->major != DEV_ANY)
+		emit(p, BPF_JMP | BPF_JNE | BPF_K, MAJOR, 0, 0, rule->major);
+	if (rule->minor != DEV_ANY)
+		emit(p, BPF_JMP | BPF_JNE | BPF_K, MINOR, 0, 0, rule->minor);
+	if (allow_default) {            /* refuses when one bit is common: jump over the jump */
+		emit(p, BPF_JMP | BPF_JSET | BPF_K, ACCESS, 0, 1, rule->access);
+		emit(p, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	} else if (beyond != 0) {       /* allows when no bit lies beyond the rule */
+		emit(p, BPF_JMP | BPF_JSET | BPF_K, ACCESS, 0, 0, beyond);
+	}
+	answer(p, !allow_default);
+	for (i = tests; i < p->n - 2; i++)
+		if (p->insn[i].off == 0)
+			p->insn[i].off = (__s16)(p->n - i - 1);
+}
+
+static void compile(struct program *p, const struct dev_rules *r)
+{
+	p->n = 0;
+	load_word(p, KIND, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_X, ACCESS, KIND, 0, 0);
+	emit(p, BPF_ALU64 | BPF_RSH | BPF_K, ACCESS, 0, 0, 16);
+	emit(p, BPF_ALU64 | BPF_AND | BPF_K, KIND, 0, 0, 0xffff);
+	load_word(p, MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
+	load_word(p, MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
+	for (unsigned i = 0; i < r->n; i++)
+		emit_rule(p, &r->rule[i], r->allow_default);
+	answer(p, r->allow_default);
+}
+
+static int bpf(int command, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
+}
+
+/* Integers, because the kernel's interface has 64-bit fields for pointers. */
+static uint64_t address(const void *pointer)
+{
+	return (uint64_t)(uintptr_t)pointer;
+}
+
+static int load_once(const struct program *p)
+{
+	static const char license[] = "Dual MIT/GPL";
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = address(p->insn);
+	attr.insn_cnt = p->n;
+	attr.license = address(license);
+	return bpf(BPF_PROG_LOAD, &attr);
+}
+
+static int load(const struct program *p)
+{
+	struct rlimit old, all = { RLIM_INFINITY, RLIM_INFINITY };
+	int fd = load_once(p);
+
+	/* Before 5.11 programs count as locked memory. The limit must not reach the payload. */
+	if (fd < 0 && errno == EPERM && getrlimit(RLIMIT_MEMLOCK, &old) == 0 &&
+	    setrlimit(RLIMIT_MEMLOCK, &all) == 0) {
+		int error;
+
+		fd = load_once(p);
+		error = errno;
+		setrlimit(RLIMIT_MEMLOCK, &old);
+		errno = error;
+	}
+	if (fd < 0) {
+		err_set("load the device program (%u instructions)", p->n);
+		err_hint("needs CAP_SYS_ADMIN, CONFIG_BPF_SYSCALL=y and CONFIG_CGROUP_BPF=y (Linux 4.15)");
+	}
+	return fd;
+}
+
+static int attach(int cgfd, int program)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)cgfd;
+	attr.attach_bpf_fd = (uint32_t)program;
+	attr.attach_type = BPF_CGROUP_DEVICE;
+	attr.attach_flags = BPF_F_ALLOW_MULTI;  /* the ancestors' programs keep their say */
+	if (bpf(BPF_PROG_ATTACH, &attr) == 0)
+		return 0;
+	err_set("attach the device program to the cgroup");
+	if (errno == EPERM)
+		err_hint("a cgroup above holds a program that lets none run below it");
+	if (errno == EINVAL)
+		err_hint("needs CONFIG_CGROUP_BPF=y and a cgroup v2 directory");
+	return -1;
+}
+
+static int program_id(int program, uint32_t *id)
+{
+	struct bpf_prog_info info;
+	union bpf_attr attr;
+
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)program;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = address(&info);
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
+		return err_set("ask for the device program's id");
+	*id = info.id;
+	return 0;
+}
+
+/* Exactly our program, in the mode asked for, and no other in this group. */
+static int check(int cgfd, int program)
+{
+	uint32_t id = 0, ids[4] = { 0 };
+	union bpf_attr attr;
+
+	if (program_id(program, &id) < 0)
+		return -1;
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)cgfd;
+	attr.query.attach_type = BPF_CGROUP_DEVICE;
+	attr.query.prog_ids = address(ids);
+	attr.query.prog_cnt = ARRAY_SIZE(ids);
+	if (bpf(BPF_PROG_QUERY, &attr) < 0)
+		return err_set("ask which device programs the cgroup has");
+	if (attr.query.prog_cnt != 1 || ids[0] != id)
+		return err_plain("the cgroup has %u device programs, the first %u, instead of ours, %u",
+				 attr.query.prog_cnt, ids[0], id);
+	if (attr.query.attach_flags != BPF_F_ALLOW_MULTI)
+		return err_plain("the device program is attached with flags %u instead of %u",
+				 attr.query.attach_flags, BPF_F_ALLOW_MULTI);
+	return 0;
+}
+
+int devpolicy_bpf(int cgfd, const struct dev_rules *r)
+{
+	static struct program program;
+	int fd CLEAN_FD = -1;
+
+	if (!r->set)
+		return 0;
+	compile(&program, r);
+	fd = load(&program);
+	if (fd < 0 || attach(cgfd, fd) < 0)
+		return -1;
+	return check(cgfd, fd);
+}
