@@ -1,103 +1,76 @@
 """squashfs images of a manifest, as an ordinary user and bit-identical.
 
-gensquashfs of squashfs-tools-ng takes a pack file that is a manifest itself: owners, modes and
-nodes stand in the text, only bytes come from disk. The compressor is gzip (zlib) unless another
-is asked for: every kernel with squashfs has it.
+tar2sqfs of squashfs-tools-ng reads a tar archive that is made here from the manifest, so that
+owners, modes, nodes and extended attributes come from the text and nothing is staged on disk.
+(gensquashfs of the same package takes a pack file, but 1.2.0 drops the extended attributes it
+is given beside one, and its syntax has no line breaks.) The compressor is gzip unless another
+is asked for: every kernel with squashfs has zlib.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
-import tempfile
-from dataclasses import dataclass
+import tarfile
 from pathlib import Path
 
 from sampan.build import action, manifest
-from sampan.build.manifest import Entry, Kind, Manifest, Sources, encode, escape
-from sampan.core.errors import EXIT_USAGE, SampanError
+from sampan.build.manifest import NODES, Entry, Kind, Manifest, Sources
 from sampan.core.files import atomic
 from sampan.core.run import run
 
 COMPRESSORS = ("gzip", "xz", "zstd", "lz4", "lzo")
 BLOCK = 131072  #: bytes, uncompressed: the usual trade of size against reading
+TAR_TYPES = {
+    Kind.DIR: tarfile.DIRTYPE,
+    Kind.FILE: tarfile.REGTYPE,
+    Kind.LINK: tarfile.SYMTYPE,
+    Kind.HARD: tarfile.LNKTYPE,
+    Kind.CHAR: tarfile.CHRTYPE,
+    Kind.BLOCK: tarfile.BLKTYPE,
+    Kind.FIFO: tarfile.FIFOTYPE,
+}
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A planned image: the two texts that gensquashfs reads."""
-
-    pack: bytes
-    xattrs: bytes  #: empty when no entry has any
-    files: tuple[Entry, ...]  #: to be staged under their sha256
+def plan(content: Manifest, epoch: int) -> list[tuple[tarfile.TarInfo, Entry]]:
+    """The members of the archive: further names of files last, behind what they name."""
+    entries = sorted(content, key=lambda entry: entry.kind is Kind.HARD)
+    return [(_member(entry, epoch), entry) for entry in entries]
 
 
-def plan(content: Manifest) -> Layout:
-    """The pack file and the file of extended attributes."""
-    files = {entry.sha256: entry for entry in content.of_kind(Kind.FILE)}
-    pack = b"".join(_pack_line(entry) + b"\n" for entry in content)
-    xattrs = b"".join(_xattr_lines(entry) for entry in content if entry.xattrs)
-    return Layout(pack, xattrs, tuple(files.values()))
+def _member(entry: Entry, epoch: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(entry.path[1:] or ".")
+    info.type = TAR_TYPES[entry.kind]
+    info.mode, info.uid, info.gid, info.mtime = entry.mode, entry.uid, entry.gid, epoch
+    info.size = entry.size
+    info.linkname = entry.target[1:] if entry.kind is Kind.HARD else entry.target
+    if entry.kind in NODES:
+        info.devmajor, info.devminor = entry.rdev
+    # Bytes that are no UTF-8 travel as surrogates; tarfile gives them back as they were.
+    info.pax_headers = {
+        f"SCHILY.xattr.{name}": value.decode("utf-8", "surrogateescape") for name, value in entry.xattrs
+    }
+    return info
 
 
-def _pack_line(entry: Entry) -> bytes:
-    owner = f"0{entry.mode:o} {entry.uid} {entry.gid}".encode()
-    path = _quoted(entry, entry.path)
-    match entry.kind:
-        case Kind.DIR:
-            words = [b"dir", path, owner]
-        case Kind.FILE:
-            words = [b"file", path, owner, entry.sha256.encode()]
-        case Kind.LINK:
-            # The target reaches to the end of the line: neither quoted nor escaped.
-            words = [b"slink", path, owner, _whole(entry, entry.target)]
-        case Kind.HARD:
-            words = [b"link", path, b"0 0 0", _whole(entry, entry.target)]
-        case Kind.FIFO:
-            words = [b"pipe", path, owner]
-        case Kind.CHAR | Kind.BLOCK:
-            words = [b"nod", path, owner, f"{entry.kind[0]} {entry.rdev[0]} {entry.rdev[1]}".encode()]
-    return b" ".join(words)
+def archive(members: list[tuple[tarfile.TarInfo, Entry]], sources: Sources) -> bytes:
+    """The whole tar archive (POSIX pax)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, entry in members:
+            tar.addfile(info, io.BytesIO(sources.read(entry)) if entry.kind is Kind.FILE else None)
+    return stream.getvalue()
 
 
-def _quoted(entry: Entry, text: str) -> bytes:
-    return b'"' + _whole(entry, text).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-
-
-def _whole(entry: Entry, text: str) -> bytes:
-    """A name or target that a line-based text can hold."""
-    data = encode(text)
-    if b"\n" in data or b"\r" in data or data != data.strip(b" \t"):
-        raise SampanError(
-            f"{escape(entry.path)}: squashfs images take no name or target with a line break or blanks at an end",
-            hint="rename it, or use cpio",
-            code=EXIT_USAGE,
-        )
-    return data
-
-
-def _xattr_lines(entry: Entry) -> bytes:
-    lines = [b"# file: " + _whole(entry, entry.path)]
-    lines += [encode(name) + b"=0x" + data.hex().encode() for name, data in entry.xattrs]
-    return b"\n".join(lines) + b"\n\n"
-
-
-def emit(layout: Layout, sources: Sources, out: Path, *, epoch: int, compressor: str) -> None:
-    """Write the image over `out`."""
-    with tempfile.TemporaryDirectory(prefix=".squashfs.", dir=out.parent) as name:
-        folder = Path(name)
-        for entry in layout.files:
-            (folder / entry.sha256).write_bytes(sources.read(entry))
-        (folder / "pack").write_bytes(layout.pack)
-        (folder / "xattrs").write_bytes(layout.xattrs)
-        argv = [
-            "gensquashfs", "--quiet", "--force",
-            "--pack-file", "pack", "--pack-dir", ".",
-            "--compressor", compressor, "--block-size", str(BLOCK), "--defaults", f"mtime={epoch}",
-            *(["--xattr-file", "xattrs"] if layout.xattrs else []),
-            str(out.absolute()),
-        ]  # fmt: skip
-        run(argv, cwd=folder, env={"SOURCE_DATE_EPOCH": str(epoch)})
+def emit(tar: bytes, out: Path, epoch: int, compressor: str) -> None:
+    """Write the image over `out`. The default time is that of the superblock."""
+    argv = [
+        "tar2sqfs", "--quiet", "--force", "--no-skip",
+        "--compressor", compressor, "--block-size", str(BLOCK), "--defaults", f"mtime={epoch}",
+        str(out),
+    ]  # fmt: skip
+    run(argv, stdin=tar)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -110,9 +83,9 @@ def build_parser() -> argparse.ArgumentParser:
 def make(args: argparse.Namespace) -> None:
     """The action."""
     content, sources = manifest.load(args.manifest, args.sources)
-    layout = plan(content)
+    tar = archive(plan(content, args.epoch), sources)
     with atomic(args.out) as temporary:
-        emit(layout, sources, temporary, epoch=args.epoch, compressor=args.compressor)
+        emit(tar, temporary, args.epoch, args.compressor)
 
 
 if __name__ == "__main__":
