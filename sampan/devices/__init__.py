@@ -1,0 +1,1 @@
+"""Device allow-lists: rules, and what is decided about them on the host."""

@@ -1,0 +1,43 @@
+"""Builds the runtime's C tests with the host's compiler, as the tests of tests/image need them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from sampan.config import keygen, keys
+from sampan.core import paths
+from sampan.core.run import run
+
+RUNTIME = paths.ROOT / "runtime"
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wformat=2", "-Werror")
+STANDARD = ("-std=c11", "-D_GNU_SOURCE", f"-I{RUNTIME / 'src'}", f"-I{RUNTIME / 'tests'}")
+SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+#: The files of the reader and the policy, which know nothing of starting containers.
+READER = sorted(path.name for path in (RUNTIME / "src").glob("conf*.c")) + ["rules.c", "util.c"]
+POLICY = ["rules.c", "util.c", "devpolicy_v1.c", "devpolicy_bpf.c"]
+
+
+def compiler() -> str:
+    """The host's C compiler, or a skip with the reason."""
+    found = shutil.which("gcc")
+    if not found:
+        pytest.skip("needs gcc with its sanitizers (apt-get install gcc)")
+    return found
+
+
+def build(folder: Path, name: str, main: str, sources: Iterable[str]) -> Path:
+    """An executable from runtime/`main` and `sources` of runtime/src, sanitized."""
+    generated = folder / "gen"
+    table = generated / "conf_keys.inc"
+    if not table.exists():
+        generated.mkdir(exist_ok=True)
+        table.write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    out = folder / name
+    files = [RUNTIME / main, *(RUNTIME / "src" / source for source in sources)]
+    run([compiler(), *STANDARD, *SANITIZED, *WARNINGS, f"-I{generated}", *files, "-o", out])
+    return out

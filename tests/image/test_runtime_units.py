@@ -1,0 +1,31 @@
+"""The runtime's C unit tests, and what its sources are held to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from runtime_tools import RUNTIME, STANDARD, WARNINGS, build, compiler
+
+from sampan.config import keygen, keys
+from sampan.core.run import run
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
+def test_c_unit(name: str, tmp_path: Path) -> None:
+    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c"])
+    assert run([program]).stdout.endswith(" 0 failures\n")
+
+
+@pytest.mark.parametrize(
+    "command", [("gcc",), (sys.executable, "-m", "ziglang", "cc", "-target", "arm-linux-musleabihf")]
+)
+def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], tmp_path: Path) -> None:
+    if command == ("gcc",):
+        compiler()
+    (tmp_path / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    names = ("conf*.c", "devpolicy_*.c", "rules.c", "util.c")
+    sources = sorted(path for name in names for path in (RUNTIME / "src").glob(name))
+    assert len(sources) > 10
+    run([*command, *STANDARD, *WARNINGS, "-Os", f"-I{tmp_path}", "-c", *sources], cwd=tmp_path)
