@@ -70,6 +70,7 @@ class Qemu(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
     smp: Annotated[int, Meta(ge=1, le=64)] = 1
     kernel: Literal["uncompressed", "as-is"] = "uncompressed"  #: what -kernel gets
     drive: str = "virtio-blk-pci"  #: device model of the data disk
+    rng: str = "virtio-rng-pci"  #: device model that feeds the guest's random pool; "" for none
     devices: tuple[str, ...] = ()  #: further -device values
     cmdline: tuple[str, ...] = ()  #: kernel parameters for QEMU only
 

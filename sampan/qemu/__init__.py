@@ -1,1 +1,1 @@
-"""QEMU machines: command lines, instances, QMP, acceleration."""
+"""QEMU: its command line from an image, its life as a process, acceleration, booting."""

@@ -1,1 +1,1 @@
-"""Bytes on a line: transports, console, log, terminal."""
+"""Bytes on a line: transports, the console that owns a line, the terminal for a person."""

@@ -1,0 +1,231 @@
+"""One running QEMU: its console drained from exec to exit, QMP, a verdict, and a sure end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sampan.core.errors import SampanError
+from sampan.qemu.process import MachineClock, Process, cpu_seconds
+from sampan.qemu.qmp import Qmp, QmpError
+from sampan.serial.clock import Deadline, WallClock
+from sampan.serial.console import Console
+from sampan.serial.errors import BootFailed, ConsoleError
+from sampan.serial.log import LineLog
+from sampan.serial.transport import socket_transport
+
+Reason = Literal["poweroff", "reset", "panic", "quit", "killed", "died"]
+
+_QUIT_SECONDS = 3.0
+_DRAIN_SECONDS = 2.0
+_STDERR_KEPT = 16384
+
+
+class QemuDied(ConsoleError):
+    """QEMU ended by itself: refused its options, crashed, or was killed from outside."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a machine ended. `status` is QEMU's exit status, negative for a signal."""
+
+    reason: Reason
+    status: int
+    cpu_seconds: float  #: processor time QEMU used in all
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """Our ends and QEMU's ends of the console and of QMP."""
+
+    console: socket.socket
+    console_theirs: socket.socket
+    qmp: socket.socket
+    qmp_theirs: socket.socket
+
+    @classmethod
+    def make(cls) -> Sockets:
+        return cls(*socket.socketpair(), *socket.socketpair())
+
+    def close_theirs(self) -> None:
+        self.console_theirs.close()
+        self.qmp_theirs.close()
+
+    def close(self) -> None:
+        for end in (self.console, self.console_theirs, self.qmp, self.qmp_theirs):
+            end.close()
+
+
+class Instance:
+    """A QEMU process and what belongs to it. `close` may come at any time and more than once."""
+
+    def __init__(self, argv: Sequence[str], sockets: Sockets, log: LineLog) -> None:
+        """Start QEMU. On a running loop; use `start`."""
+        self.argv = list(argv)
+        self.log = log
+        self.events: list[tuple[str, Mapping[str, object]]] = []
+        self._stderr = b""
+        self._asked: Reason | None = None  #: what we did to end it
+        self._shutdown = ""  #: reason of QMP's SHUTDOWN event
+        self._exit: Exit | None = None
+        self._up = False  #: a login was reached: an end is no failed boot any more
+        keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno()]
+        self.process = Process.start(argv, keep, self._on_stderr)
+        sockets.close_theirs()
+        clock = MachineClock(self.process.pid)
+        self.console = Console(socket_transport(sockets.console, "the console of QEMU"), log, clock)
+        self.console.explain = self._explain
+        self.console.start()
+        self._qmp = Qmp(self._on_event)
+        self._watch = asyncio.create_task(self._until_exit())
+
+    @classmethod
+    async def start(cls, argv: Sequence[str], sockets: Sockets, log: LineLog) -> Instance:
+        """Start QEMU with its console drained from the first byte. Raises QemuDied when it ends at once."""
+        log.note(shlex.join(argv))
+        try:
+            self = cls(argv, sockets, log)
+        except BaseException:
+            sockets.close()
+            log.close()
+            raise
+        try:
+            if not await self._qmp.connect(sockets.qmp):
+                await self.wait()
+                raise self._died()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._exit is None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time QEMU has used so far."""
+        return self.process.cpu_seconds or cpu_seconds(self.pid) or 0.0
+
+    def mark_up(self) -> None:
+        """From now on the end of the machine is an event, not a failed boot."""
+        self._up = True
+
+    def _on_event(self, name: str, data: Mapping[str, object]) -> None:
+        self.events.append((name, data))
+        self.log.note(f"QMP {name} {dict(data) if data else ''}".rstrip())
+        if name == "SHUTDOWN":
+            self._shutdown = str(data.get("reason", ""))
+
+    def _on_stderr(self, data: bytes) -> None:
+        self._stderr = (self._stderr + data)[-_STDERR_KEPT:]
+        self.log.write("!", data)
+
+    async def _until_exit(self) -> Exit:
+        status = await self.process.ended
+        await self._qmp.close()
+        await self._drain()
+        self._exit = Exit(self._verdict(status), status, self.process.cpu_seconds)
+        self.log.note(
+            f"QEMU ended: {self._exit.reason}, exit status {status}, {self._exit.cpu_seconds:.2f} s of processor time"
+        )
+        return self._exit
+
+    async def _drain(self) -> None:
+        """The console's last bytes may still be in the socket when the process is gone."""
+        deadline = Deadline(WallClock(), _DRAIN_SECONDS)
+        while not self.console.ended and deadline.left > 0:
+            await asyncio.sleep(0.005)
+
+    def _verdict(self, status: int) -> Reason:
+        if self.console.panicked:
+            return "panic"
+        if self._asked is not None and (status == 0 or self._asked == "killed"):
+            return self._asked
+        by_event: dict[str, Reason] = {"guest-shutdown": "poweroff", "guest-reset": "reset", "guest-panic": "panic"}
+        if status == 0 and self._shutdown in by_event:
+            return by_event[self._shutdown]
+        if status == 0 and self._shutdown.startswith("host-"):
+            return "quit"
+        return "died"
+
+    async def wait(self) -> Exit:
+        """How QEMU ended, once it has."""
+        return await asyncio.shield(self._watch)
+
+    async def until_exit(self, timeout: float) -> Exit:
+        """How it ended, waiting at most `timeout` seconds of the machine's clock."""
+        deadline = Deadline(self.console.clock, timeout)
+        while not self._watch.done():
+            if deadline.left <= 0:
+                raise self.console.error(ConsoleError, f"the machine did not end within {timeout:g} s")
+            await asyncio.wait([self._watch], timeout=0.2)
+        return await self.wait()
+
+    async def _explain(self) -> SampanError:
+        end = await self.wait()
+        if end.reason == "died":
+            return self._died()
+        words = {"poweroff": "powered off", "reset": "rebooted", "quit": "was ended", "killed": "was killed"}
+        what = f"the machine {words.get(end.reason, end.reason)}"
+        if not self._up:
+            return self.console.error(BootFailed, f"{what} before there was a login")
+        return self.console.error(ConsoleError, what)
+
+    def _died(self) -> QemuDied:
+        assert self._exit is not None
+        status = self._exit.status
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        text = self._stderr.decode(errors="replace")
+        said = "".join(f"\n  ! {line}" for line in text.splitlines()[-10:])
+        hint = next((hint for part, hint in _HINTS.items() if part in text), "")
+        what = f"{self.argv[0]} ended ({how}){said}"
+        if not self.log.tail():
+            what += f"\n  $ {shlex.join(self.argv)}"
+        return self.console.error(QemuDied, what, hint)
+
+    async def qmp(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
+        """One QMP command. Raises QmpError."""
+        return await self._qmp.execute(command, arguments)
+
+    async def quit(self) -> Exit:
+        """Cut the power: QMP quit, then SIGKILL when QEMU does not listen."""
+        if self.running:
+            self._asked = self._asked or "quit"
+            with contextlib.suppress(QmpError, TimeoutError):
+                await asyncio.wait_for(self.qmp("quit"), _QUIT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(self.wait(), _QUIT_SECONDS)
+        return await self.kill()
+
+    async def kill(self) -> Exit:
+        """SIGKILL, and wait for the end."""
+        if self.running:
+            self._asked = "killed"
+            self.process.kill()
+        return await self.wait()
+
+    async def close(self) -> None:
+        """End QEMU if it runs and give everything back."""
+        await self.quit()
+        self.console.close()
+
+
+_HINTS = {
+    'Failed to get "write" lock': "another machine uses this data disk: --snapshot, or another one with --data FILE",
+    'Failed to get shared "write" lock': "another machine uses this data disk: give this one its own with --data FILE",
+    "without PVH ELF Note": 'this kernel cannot be given uncompressed: qemu.kernel = "as-is" in board.toml',
+    "cannot set up guest memory": "not enough memory on this host: a smaller --ram",
+    "Could not access KVM": "--accel tcg",
+    "Address already in use": "another program has this socket: another --qmp PATH",
+}

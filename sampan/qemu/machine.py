@@ -1,0 +1,123 @@
+"""QEMU's command line, a pure function of an image and what the user asked for.
+
+The caller names the file descriptors of the console and of QMP: both are sockets that are there
+before QEMU is, so there is no path, no race and no byte that is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sampan.build.image import Image
+from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
+
+Cgroup = Literal["v1", "v2", "hybrid"]
+AccelChoice = Literal["auto", "tcg", "kvm"]
+CGROUPS = ("v1", "v2", "hybrid")
+
+_SIZE = re.compile(r"^[1-9][0-9]*[KMG]?$")
+#: MiB of translated code TCG keeps. The default (a quarter of the RAM, up to 1 GiB) only costs memory.
+_TB_MIB = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootOptions:
+    """What a user may change about one boot; "" and None mean what the image says."""
+
+    cgroup: str = "v2"  #: cgroup layout the image mounts: v1, v2 or hybrid
+    ram: str = ""  #: such as 512M
+    append: str = ""  #: further kernel parameters, last
+    snapshot: bool = False  #: throw away what is written to the data disk
+    data: Path | None = None  #: data disk to use instead of the board's own
+    accel: AccelChoice = "auto"
+    qmp: Path | None = None  #: unix socket for a second QMP client
+    log: Path | None = None  #: console log; default run/console.log beside image.json
+
+    def __post_init__(self) -> None:
+        if self.cgroup not in CGROUPS:
+            raise SampanError(
+                f"--cgroup {self.cgroup}: no such layout", hint=did_you_mean(self.cgroup, CGROUPS), code=EXIT_USAGE
+            )
+        if self.ram and not _SIZE.match(self.ram):
+            raise SampanError(f"--ram {self.ram}: not a size", hint="such as 256M or 1G", code=EXIT_USAGE)
+        if "\n" in self.append or "\0" in self.append:
+            raise SampanError("--append: kernel parameters are one line", code=EXIT_USAGE)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the starter provides: descriptors that QEMU inherits, and the disk that was made ready."""
+
+    console_fd: int
+    qmp_fd: int
+    data: Path | None = None
+
+
+def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel: Literal["tcg", "kvm"]) -> list[str]:
+    """The command that boots `image`, whose files lie in `folder`."""
+    qemu = image.qemu
+    return [
+        qemu.system,
+        *("-name", f"sampan-{image.board}"),
+        *("-machine", qemu.machine),
+        *_cpu(image, accel),
+        *("-m", options.ram or qemu.memory),
+        *("-smp", str(qemu.smp)),
+        # Nothing but what is named here: no default NIC, floppy, CD or display; no network.
+        *("-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config"),
+        # A panic ends in a reset (panic=-1) and a reset ends QEMU: nothing waits for ever.
+        "-no-reboot",
+        *("-chardev", f"socket,id=console,fd={wiring.console_fd}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
+        *_second_qmp(options.qmp),
+        *_entropy(qemu.rng),
+        *_data_disk(qemu.drive, wiring.data, options),
+        *(part for device in qemu.devices for part in ("-device", device)),
+        *("-kernel", str(folder / image.kernel.boot.file)),
+        *("-initrd", str(folder / image.rootfs[image.initrd].file)),
+        *("-append", cmdline(image, options)),
+    ]
+
+
+def cmdline(image: Image, options: BootOptions) -> str:
+    """The kernel command line; the user's own words come last and so win."""
+    return " ".join(filter(None, [image.cmdline, "panic=-1", f"sampan.cgroup={options.cgroup}", options.append]))
+
+
+def _cpu(image: Image, accel: Literal["tcg", "kvm"]) -> list[str]:
+    if accel == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    return ["-accel", f"tcg,tb-size={_TB_MIB}", "-cpu", image.qemu.cpu]
+
+
+def _second_qmp(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    return [
+        *("-chardev", f"socket,id=qmp2,path={_escaped(path)},server=on,wait=off"),
+        *("-mon", "chardev=qmp2,mode=control"),
+    ]
+
+
+def _entropy(device: str) -> list[str]:
+    if not device:
+        return []
+    return ["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", f"{device},rng=rng0"]
+
+
+def _data_disk(device: str, path: Path | None, options: BootOptions) -> list[str]:
+    if path is None:
+        return []
+    snapshot = ",snapshot=on" if options.snapshot else ""
+    return [
+        *("-drive", f"if=none,id=data,format=raw,file={_escaped(path)}{snapshot}"),
+        *("-device", f"{device},drive=data"),
+    ]
+
+
+def _escaped(path: Path) -> str:
+    """A path inside an option list: QEMU ends a value at a comma, and a doubled one is a comma."""
+    return str(path).replace(",", ",,")
