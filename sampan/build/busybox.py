@@ -86,8 +86,6 @@ class _Make:
         self.out.mkdir()
         self.env = toolchain.env() | {
             "SOURCE_DATE_EPOCH": str(epoch),
-            "KBUILD_BUILD_TIMESTAMP": f"@{epoch}",
-            "KCONFIG_NOTIMESTAMP": "1",
         }
         self.argv = ["make", "-C", str(tree), f"O={self.out}", f"-j{jobs}", *self._variables(chain, folder)]
 

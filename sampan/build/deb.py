@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import lzma
 import os
@@ -64,16 +65,14 @@ def members(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _decompressed(name: str, raw: _Slice) -> IO[bytes]:
+def _decompressed(name: str, raw: _Slice) -> io.BufferedIOBase:
     buffered = io.BufferedReader(raw, 1 << 20)
     if name.endswith(".xz"):
         return lzma.open(buffered)
     if name.endswith(".gz"):
-        import gzip
-
         return gzip.open(buffered)
     if name.endswith(".zst"):
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(buffered), 1 << 20)  # type: ignore[type-var]
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(buffered), 1 << 20)
     if name.endswith(".tar"):
         return buffered
     raise SampanError(f"{name}: a compression this sampan does not read")
@@ -87,9 +86,12 @@ def open_tar(path: Path, part: str = "data") -> Iterator[tarfile.TarFile]:
         raise SampanError(f"{path}: has no {part}.tar", hint="is it a binary package?")
     name, (offset, size) = entry
     try:
-        with path.open("rb") as stream, _decompressed(name, _Slice(stream, offset, size)) as plain:
-            with tarfile.open(fileobj=plain, mode="r|") as tar:
-                yield tar
+        with (
+            path.open("rb") as stream,
+            _decompressed(name, _Slice(stream, offset, size)) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as tar,
+        ):
+            yield tar
     except (tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError, EOFError) as error:
         raise SampanError(f"{path}: damaged: {error}", hint="remove it and fetch it again") from error
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.build import debsources, fetch
+from sampan.build.debsources import Kind
 from sampan.core import paths
 from sampan.core.errors import SampanError
 from sampan.core.files import sha256_file, write_text
@@ -74,7 +75,7 @@ class AptRoot:
         (self.root / "state/status").touch()
         native = "amd64" if self.arch == "source" else self.arch
         write_text(self.root / "apt.conf", _CONFIG.format(arch=native, root=self.root))
-        kind = "source" if self.arch == "source" else "binary"
+        kind: Kind = "source" if self.arch == "source" else "binary"
         write_text(self.root / "debian.sources", "\n".join(item.stanza(native, kind) for item in archives))
 
     def update(self) -> list[str]:
@@ -114,9 +115,7 @@ class AptRoot:
             done = run(argv, cwd=Path(folder), check=False)
             missing = [file for file in files if not (Path(folder) / file).is_file()]
             if missing:
-                raise fetch.cannot_fetch(
-                    f"{name} {version}", missing, _why(_complaints(done.stdout + done.stderr))
-                )
+                raise fetch.cannot_fetch(f"{name} {version}", missing, _why(_complaints(done.stdout + done.stderr)))
             for file, sha256 in files.items():
                 fetch.adopt(Path(folder) / file, file, sha256)
 

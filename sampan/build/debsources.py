@@ -16,6 +16,8 @@ from typing import Literal
 
 from sampan.core.errors import EXIT_MISSING, EXIT_USAGE, SampanError
 
+Kind = Literal["binary", "source"]
+
 CODENAME = "bookworm"
 #: Suite names of the Debian archive: a foreign repository uses others, or its own key.
 _DEBIAN = re.compile(
@@ -33,7 +35,7 @@ class Archive:
     security: bool  #: the security archive, whose suite is CODENAME-security
     options: tuple[tuple[str, str], ...] = ()  #: deb822 fields that go along: Signed-By, Trusted
 
-    def stanza(self, arch: str, kind: Literal["binary", "source"]) -> str:
+    def stanza(self, arch: str, kind: Kind) -> str:
         """The deb822 stanza of a private apt root for one Debian architecture."""
         suites = f"{CODENAME}-security" if self.security else f"{CODENAME} {CODENAME}-updates"
         types, target = ("deb", "Packages") if kind == "binary" else ("deb-src", "Sources")

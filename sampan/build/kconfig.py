@@ -66,7 +66,7 @@ def parse_fragment(text: str, name: str) -> list[Request]:
         elif line and not line.startswith("#"):
             raise SampanError(
                 f"{where}: {line!r} is no kconfig line",
-                hint="write CONFIG_NAME=y, CONFIG_NAME=42, CONFIG_NAME=\"text\" or # CONFIG_NAME is not set",
+                hint='write CONFIG_NAME=y, CONFIG_NAME=42, CONFIG_NAME="text" or # CONFIG_NAME is not set',
                 code=EXIT_USAGE,
             )
         elif re.match(r"^#\s*CONFIG_", line):

@@ -155,8 +155,7 @@ def warm(toolchain: Toolchain) -> None:
     with tempfile.TemporaryDirectory(prefix="sampan-cc-") as folder:
         source = Path(folder) / "probe.c"
         source.write_text(_PROBE, encoding="ascii")
-        argv = [*toolchain.cc, "-Os", *toolchain.static, source, "-o", Path(folder) / "probe"]
-        run(argv, env=env())
+        run([*toolchain.cc, "-Os", *toolchain.static, str(source), "-o", f"{folder}/probe"], env=env())
 
 
 def _parser() -> argparse.ArgumentParser:
