@@ -30,7 +30,7 @@ MAJOR_MAX, MINOR_MAX = 2**12 - 1, 2**20 - 1  #: of the kernel's dev_t
 NAME_MAX, PATH_MAX = 255, 4095  #: bytes
 XATTR_SPACES = ("user.", "trusted.", "security.", "system.")
 #: What an entry may be excused from (attribute allow=WORD,...); sampan.build.elf says what each means.
-ALLOWANCES = ("machine", "closure", "execstack", "textrel", "runpath", "buildpath", "relro")
+ALLOWANCES = ("machine", "closure", "execstack", "wx", "textrel", "runpath", "buildpath", "relro")
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _PLAIN = re.compile(r"[!-\[\]-~]*")
