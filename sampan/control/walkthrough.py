@@ -22,7 +22,7 @@ class Reply(Protocol):
     """What a command on the target gave."""
 
     @property
-    def code(self) -> int: ...
+    def status(self) -> int: ...
 
     @property
     def output(self) -> str: ...
@@ -151,7 +151,7 @@ def run_stage(shell: Shell, stage: Stage, show: Callable[[Check, Reply], None] |
 def judge(check: Check, reply: Reply) -> None:
     """Compare a reply with its check; a difference is a SampanError that shows both."""
     text = reply.output.replace("\r", "")
-    faults = [f"exit status {reply.code}, expected {_wanted(check.code)}"] if not _code_fits(check, reply) else []
+    faults = [f"exit status {reply.status}, expected {_wanted(check.code)}"] if not _code_fits(check, reply) else []
     faults += [f"output does not match {pattern!r}" for pattern in _absent(check.says, text)]
     faults += [f"output must not match {pattern!r}" for pattern in check.never if re.search(pattern, text, re.M)]
     if faults:
@@ -160,7 +160,7 @@ def judge(check: Check, reply: Reply) -> None:
 
 
 def _code_fits(check: Check, reply: Reply) -> bool:
-    return reply.code != 0 if check.code is None else reply.code == check.code
+    return reply.status != 0 if check.code is None else reply.status == check.code
 
 
 def _wanted(code: int | None) -> str:

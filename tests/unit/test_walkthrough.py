@@ -12,7 +12,7 @@ from sampan.core.errors import SampanError
 
 @dataclass(frozen=True)
 class Said:
-    code: int
+    status: int
     output: str
 
 

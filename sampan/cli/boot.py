@@ -1,0 +1,50 @@
+"""`sampan boot BOARD`: QEMU and a terminal on the board's serial console."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sampan.core import tools
+from sampan.core.errors import SampanError
+from sampan.core.paths import build_dir, shown
+from sampan.qemu.boot import start
+from sampan.qemu.machine import CGROUPS, BootOptions
+
+
+@click.command("boot")
+@click.argument("board")
+@click.option("--cgroup", default="v2", metavar="LAYOUT", show_default=True, help=f"One of {', '.join(CGROUPS)}.")
+@click.option("--ram", default="", metavar="SIZE", help="Memory, such as 512M (default: board.toml's).")
+@click.option("--append", default="", metavar="TEXT", help="Further kernel parameters.")
+@click.option("--data", type=click.Path(path_type=Path), help="Data disk instead of build/BOARD/run/data.ext4.")
+@click.option("--snapshot", is_flag=True, help="Throw away what is written to the data disk.")
+@click.option("--accel", type=click.Choice(["auto", "tcg", "kvm"]), default="auto", show_default=True)
+@click.option("--qmp", type=click.Path(path_type=Path), help="A unix socket for a QMP client of yours.")
+@click.option("--log", type=click.Path(path_type=Path), help="Console log instead of build/BOARD/run/console.log.")
+def command(board: str, **options: object) -> None:
+    """Boot BOARD's image (a board, or a folder with an image.json) and talk to its serial console."""
+    tools.ensure(["boot"])
+    _build_if_absent(board)
+    from sampan.serial.terminal import announce, attach
+
+    with start(board, BootOptions(**options)) as machine:  # type: ignore[arg-type]
+        announce()
+        left = attach(machine.console)
+        if left == "ended":
+            result = machine.wait(timeout=10)
+            print(f"\r\nsampan: {board} ended: {result.reason}", file=sys.stderr)
+            if not result.clean:
+                raise SampanError(f"{board} did not end cleanly: {result.reason}", hint=f"console log: {machine.log}")
+
+
+def _build_if_absent(board: str) -> None:
+    if "/" in board or (build_dir() / board / "image.json").is_file():
+        return
+    from sampan.build.scons import build
+
+    print(f"sampan: {shown(build_dir() / board)} has no image yet: building it", file=sys.stderr)
+    tools.ensure(["build"])
+    build([board])
