@@ -169,7 +169,7 @@ int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
 	static struct load load;
 	struct load *l = &load;
 
-	load = (struct load){ .c = c, .sink = sink, .arg = arg, .nic = -1 };
+	load = (struct load){ .c = c, .sink = sink, .arg = arg, .at.file = file, .nic = -1 };
 	defaults(c, file);
 	load_include(l, file);
 	l->key = l->value = NULL;

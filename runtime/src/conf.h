@@ -64,7 +64,6 @@ struct conf {
 	const char *rootfs;             /* absolute, without "dir:"; NULL: the host's root */
 	const char *rootfs_mount;
 	unsigned long rootfs_flags, rootfs_propagation;   /* MS_*, of lxc.rootfs.options */
-	const char *rootfs_data;        /* what the options leave for the file system, or NULL */
 	enum auto_mode auto_proc, auto_sys, auto_cgroup;
 	int autodev;                    /* -1 not said, 0, 1 */
 	unsigned nmounts;

@@ -105,10 +105,8 @@ static void load_lines(struct load *l, int fd, const char *file, load_line_fn *l
 	l->key = l->value = NULL;
 }
 
-static void open_failed(struct load *l, const char *path)
+static void open_failed(struct load *l)
 {
-	if (l->key == NULL)             /* the outermost file, which no line names */
-		l->at.file = path;
 	load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
 }
 
@@ -130,7 +128,7 @@ static void load_file(struct load *l, int at, const char *name, const char *path
 	const char *file;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		open_failed(l, path);
+		open_failed(l);
 		return;
 	}
 	if (is_open(l, &st)) {
@@ -168,15 +166,17 @@ struct dirent64_raw {                   /* what getdents64(2) fills in */
 	char name[];
 };
 
+#define FILE_NAME_MAX 255               /* NAME_MAX of every file system */
+
 static bool conf_name(const char *name)
 {
 	size_t n = strlen(name);
 
-	return n > 5 && name[0] != '.' && strcmp(name + n - 5, ".conf") == 0;
+	return n > 5 && n <= FILE_NAME_MAX && name[0] != '.' && strcmp(name + n - 5, ".conf") == 0;
 }
 
 /* The smallest *.conf name behind `after`, into `name`; false when there is none. */
-static bool next_name(int dirfd, const char *after, char name[256])
+static bool next_name(int dirfd, const char *after, char name[FILE_NAME_MAX + 1])
 {
 	_Alignas(uint64_t) char buf[2048];
 	bool found = false;
@@ -192,7 +192,7 @@ static bool next_name(int dirfd, const char *after, char name[256])
 			if (!conf_name(d->name) || strcmp(d->name, after) <= 0 ||
 			    (found && strcmp(d->name, name) >= 0))
 				continue;
-			snprintf(name, 256, "%s", d->name);
+			memcpy(name, d->name, strlen(d->name) + 1);
 			found = true;
 		}
 	return found;
@@ -201,8 +201,8 @@ static bool next_name(int dirfd, const char *after, char name[256])
 /* Sorted by name, because a directory's own order differs from disk to disk. */
 static void load_dir(struct load *l, int dirfd, const char *path)
 {
-	char after[256] = "", name[256], file[PATH_LEN_MAX];
-	const char *key = l->key, *value = l->value;
+	char after[FILE_NAME_MAX + 1] = "", name[FILE_NAME_MAX + 1], file[PATH_LEN_MAX];
+	const char *key = l->key;
 	struct conf_match m = l->m;
 
 	while (!l->stop && next_name(dirfd, after, name)) {
@@ -210,9 +210,9 @@ static void load_dir(struct load *l, int dirfd, const char *path)
 			load_error(l, "the path is too long (PATH_LEN_MAX)");
 			return;
 		}
-		load_file(l, dirfd, name, file);
 		l->key = key;
-		l->value = value;
+		l->value = file;
+		load_file(l, dirfd, name, file);
 		l->m = m;
 		memcpy(after, name, sizeof(after));
 	}
@@ -224,7 +224,7 @@ void load_fstab(struct load *l, const char *path, load_line_fn *line)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		open_failed(l, path);
+		open_failed(l);
 	else if (!S_ISREG(st.st_mode))
 		load_error(l, "not a regular file");
 	else

@@ -2,6 +2,7 @@
 /* How each kind of value is read; which key is of which kind says runtime/keys.toml. */
 #include <limits.h>
 #include <string.h>
+#include <sys/mount.h>
 #include "conf_load.h"
 
 static void *field(struct load *l)
@@ -243,16 +244,15 @@ static const char *read_fstab(struct load *l, const char *value)
 
 static const char *read_rootfs_options(struct load *l, const char *value)
 {
-	struct conf_mount m = { .at = l->at };
+	struct conf_mount m = { .at = l->at, .flags = MS_BIND };     /* it is a directory */
 	const char *why = load_options(l, value, &m);
 
 	if (why != NULL)
 		return why;
 	if (m.optional || m.relative || m.create != CREATE_NONE)
 		return "create=, optional and relative belong to lxc.mount.entry";
-	l->c->rootfs_flags = m.flags;
+	l->c->rootfs_flags = m.flags & ~(unsigned long)(MS_BIND | MS_REC);
 	l->c->rootfs_propagation = m.propagation;
-	l->c->rootfs_data = m.data;
 	return NULL;
 }
 
@@ -285,7 +285,7 @@ static const char *auto_word(struct conf *c, const char *word)
 		to = &c->auto_cgroup;
 	else if (strncmp(word, "cgroup-full", n) == 0 && n == 11)
 		return "not supported: cgroup-full would show the host's cgroups";
-	else if (n == 9 && strncmp(word, "shmounts", n) == 0)
+	else if (n == 8 && strncmp(word, "shmounts", n) == 0)
 		return "not supported: shmounts";
 	if (to == NULL || mode < 0)
 		return "must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[:ro|mixed|rw]";

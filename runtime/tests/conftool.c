@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* conftool FILE: reads a configuration and prints what it came to, for tests/image/test_runtime_conf.py. */
+#include <stddef.h>
+#include <stdio.h>
+#include "conf.h"
+
+static struct conf c;
+
+static void text(const char *name, const char *value)
+{
+	if (value != NULL)
+		printf("%s=%s\n", name, value);
+}
+
+static void number(const char *name, long long value, long long unsaid)
+{
+	if (value != unsaid)
+		printf("%s=%lld\n", name, value);
+}
+
+static void mounts(void)
+{
+	for (unsigned i = 0; i < c.nmounts; i++) {
+		const struct conf_mount *m = &c.mount[i];
+
+		printf("mount=%s|%s|%s|%s|%#lx|%#lx|%d|%s%s\n", m->source, m->target, m->type,
+		       m->data ? m->data : "", m->flags, m->propagation, m->create,
+		       m->optional ? "optional" : "", m->relative ? "relative" : "");
+	}
+}
+
+static void devices(void)
+{
+	char rule[40];
+
+	if (c.devices.set)
+		printf("devices=%s\n", c.devices.allow_default ? "allow" : "deny");
+	for (unsigned i = 0; i < c.devices.n; i++) {
+		rule_text(&c.devices.rule[i], rule, sizeof(rule));
+		printf("device=%s\n", rule);
+	}
+}
+
+static void rest(void)
+{
+	for (unsigned i = 0; i < c.nenv; i++)
+		text("env", c.env[i]);
+	for (unsigned i = 0; i < c.ncgvalues; i++)
+		printf("cgroup%s=%s %s\n", c.cgvalue[i].v2 ? "2" : "", c.cgvalue[i].file, c.cgvalue[i].value);
+	for (unsigned i = 0; i < c.nnics; i++)
+		if (c.nic[i].used)
+			printf("nic%u=%d%s\n", i, c.nic[i].type, c.nic[i].up ? " up" : "");
+}
+
+static void scalars(void)
+{
+	text("utsname", c.utsname);
+	number("arch", (long long)c.arch, ARCH_UNSET);
+	text("rootfs", c.rootfs);
+	text("rootfs_mount", c.rootfs_mount);
+	number("rootfs_flags", (long long)c.rootfs_flags, 0);
+	number("rootfs_propagation", (long long)c.rootfs_propagation, 0);
+	number("auto_proc", c.auto_proc, AUTO_OFF);
+	number("auto_sys", c.auto_sys, AUTO_OFF);
+	number("auto_cgroup", c.auto_cgroup, AUTO_OFF);
+	number("autodev", c.autodev, -1);
+	number("pty_max", c.pty_max, -1);
+	number("tty_max", c.tty_max, -1);
+	text("tty_dir", c.tty_dir);
+	text("console_path", c.console_path);
+	text("console_logfile", c.console_logfile);
+	text("init_cmd", c.init_cmd);
+	text("execute_cmd", c.execute_cmd);
+	text("init_cwd", c.init_cwd);
+	number("init_uid", c.init_uid, 0);
+	number("init_gid", c.init_gid, 0);
+	number("sig_halt", c.sig_halt, 0);
+	number("sig_reboot", c.sig_reboot, 0);
+	number("sig_stop", c.sig_stop, 0);
+	number("cap_drop", (long long)c.cap_drop, 0);
+	number("cap_keep_set", c.cap_keep_set, 0);
+	number("cap_keep", (long long)c.cap_keep, 0);
+	number("no_new_privs", c.no_new_privs, 0);
+}
+
+int main(int argc, char **argv)
+{
+	int failed;
+
+	if (argc != 2)
+		return 2;
+	failed = conf_load(&c, argv[1], conf_print, NULL);
+	number("errors", c.errors, 0);
+	scalars();
+	mounts();
+	devices();
+	rest();
+	return failed != 0;
+}
