@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sampan.board.load import load
 from sampan.cli.table import print_table
-from sampan.control.walkthrough import Check, Reply, Stage, run_stage, stages
+from sampan.control.walkthrough import Check, Reply, run_stage, stages
 from sampan.core import tools
 from sampan.core.paths import shown
 from sampan.qemu.boot import Machine, start
@@ -38,10 +38,10 @@ def command(board: str, cgroup: str) -> None:
         from sampan.build.scons import build
 
         build([board])
-    with show.timed("boot to login on the serial console"):
-        machine = start(board, options)
-        machine.login()
-    with machine:
+    with contextlib.ExitStack() as stack:
+        with show.timed("boot to login on the serial console"):
+            machine = stack.enter_context(start(board, options))
+            machine.login()
         for stage in stages():
             with show.timed(stage.title):
                 run_stage(machine, stage, show.reply)
