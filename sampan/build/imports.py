@@ -18,8 +18,11 @@ from sampan.core.paths import ROOT
 
 # Not ast: parsing all of the package would cost a no-op build a tenth of a second.
 _IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#;]+)|import[ \t]+(?P<plain>[^\n#;]+))",
-    re.MULTILINE,
+    r"""^[ \t]*(?:
+        from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n#;]+)
+        | import[ \t]+(?P<plain>[^\n#;]+)
+    )""",
+    re.MULTILINE | re.VERBOSE,
 )
 _COMMENT = re.compile(r"#[^\n]*")
 #: Import names whose package on PyPI is called something else.

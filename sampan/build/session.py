@@ -32,7 +32,8 @@ EPOCH = "1704067200"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: What the caller's environment may say: where things are and how to reach the network, never what is built.
 _PASSED = (
-    "SAMPAN_BUILD", "SAMPAN_BOARDS", "SAMPAN_DOWNLOADS", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "TMPDIR", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "SAMPAN_BUILD", "SAMPAN_BOARDS", "SAMPAN_DOWNLOADS", "ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR", "TMPDIR",
+    "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
 )  # fmt: skip
 
@@ -79,12 +80,16 @@ def environment(epoch: str) -> dict[str, str]:
     """The environment of every command: the same on each machine and for each caller."""
     zig = f"{paths.build_dir()}/toolchain/zig"
     kept = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    return {"ZIG_GLOBAL_CACHE_DIR": zig, "ZIG_LOCAL_CACHE_DIR": zig} | kept | {
-        "PATH": PATH,
-        "LC_ALL": "C",
-        "TZ": "UTC",
-        "SOURCE_DATE_EPOCH": epoch,
-    }
+    return (
+        {"ZIG_GLOBAL_CACHE_DIR": zig, "ZIG_LOCAL_CACHE_DIR": zig}
+        | kept
+        | {
+            "PATH": PATH,
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": epoch,
+        }
+    )
 
 
 def tool(name: str) -> Path | None:
@@ -217,7 +222,7 @@ class Session:
 
 
 def _holder(fd: int) -> str:
-    """" (process N)" of the lock on this file, as /proc/locks tells it; "" when it does not."""
+    """Behind a message: " (process N)" of the lock on this file, as /proc/locks tells it; "" when it does not."""
     inode = os.fstat(fd).st_ino
     with contextlib.suppress(OSError):
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
