@@ -10,11 +10,12 @@ import argparse
 import io
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import msgspec
 
-from sampan.build import action, debian, fetch, work
+from sampan.build import action, debian, fetch
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import atomic, refuse_os_error
@@ -126,8 +127,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(args: argparse.Namespace) -> None:
-    with work.folder(args.out.with_name(f".{args.out.name}.work")) as folder:
-        pack(prepare(load(args.pins), folder), args.out)
+    with tempfile.TemporaryDirectory(prefix="sampan-busybox-") as folder:
+        pack(prepare(load(args.pins), Path(folder)), args.out)
 
 
 if __name__ == "__main__":

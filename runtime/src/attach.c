@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program inside a running container. One fork: the pid namespace is set for
+ * children before it, the cgroup by clone3 (v2) or by the child's first write (v1),
+ * everything else by one setns in the child, which is not dumpable by then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include "feat.h"
+#include "ids.h"
+#include "opts.h"
+#include "path.h"
+#include "pty.h"
+#include "state.h"
+#include "sys.h"
+
+static const struct {
+	const char *file, *word;        /* in /proc/PID/ns; as in attach -s */
+	int flag;
+} ns_table[] = {                                /* the user's mount namespace comes last */
+	{ "cgroup", "CGROUP", SYS_CLONE_NEWCGROUP }, { "ipc", "IPC", CLONE_NEWIPC },
+	{ "uts", "UTSNAME", CLONE_NEWUTS }, { "net", "NETWORK", CLONE_NEWNET },
+	{ "pid", "PID", CLONE_NEWPID }, { "mnt", "MOUNT", CLONE_NEWNS },
+};
+
+struct attach {
+	struct state st;
+	int wanted;                     /* CLONE_NEW* bits */
+	bool elevated, clear_env;
+	uint64_t caps;
+	bool no_new_privs;
+	uid_t uid;
+	gid_t gid;
+	struct list set_env, keep_env;
+	char **argv;
+	int pidfd;
+	int ns[ARRAY_SIZE(ns_table)];   /* when the kernel cannot take the pidfd */
+	int flags;                      /* those that differ from ours */
+	bool terminal;                  /* some of our stdio is one: the program gets a pty */
+};
+
+/* ---- looking at the container ----------------------------------------------- */
+
+static uint64_t status_field(const char *text, const char *key, int base)
+{
+	const char *p = strstr(text, key);
+
+	return p ? strtoull(p + strlen(key), NULL, base) : 0;
+}
+
+/* The limits of its PID 1 hold for what is attached, too. */
+static int read_limits(struct attach *a)
+{
+	char path[40], text[4096];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", a->st.init.pid);
+	if (read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return err_set("read %s", path);
+	a->caps = a->elevated ? ALL_CAPS : status_field(text, "\nCapBnd:", 16);
+	a->no_new_privs = !a->elevated && status_field(text, "\nNoNewPrivs:", 10);
+	return 0;
+}
+
+static bool same_ns(const char *file, int fd)
+{
+	char path[40], ours[64], theirs[64];
+	ssize_t n, m;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
+	n = readlink(path, ours, sizeof(ours));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	m = readlink(path, theirs, sizeof(theirs));
+	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
+}
+
+static int open_namespaces(struct attach *a)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
+		char path[48];
+
+		a->ns[i] = -1;
+		if (!(a->wanted & ns_table[i].flag))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", a->st.init.pid, ns_table[i].file);
+		a->ns[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (a->ns[i] < 0 && errno == ENOENT)
+			continue;               /* a kernel without this kind */
+		if (a->ns[i] < 0)
+			return err_set("open %s", path);
+		if (same_ns(ns_table[i].file, a->ns[i])) {
+			close(a->ns[i]);
+			a->ns[i] = -1;
+			continue;
+		}
+		a->flags |= ns_table[i].flag;
+	}
+	/* All of the above were looked up by pid: is it still the same process? */
+	a->pidfd = task_pidfd(&a->st.init);
+	if (a->pidfd < 0 && !task_alive(&a->st.init))
+		return err_plain("the container has just ended");
+	return 0;
+}
+
+static int enter_pid_ns(struct attach *a)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		if (ns_table[i].flag == CLONE_NEWPID && a->ns[i] >= 0 &&
+		    setns(a->ns[i], CLONE_NEWPID) < 0)
+			return err_set("enter the pid namespace");
+	return 0;
+}
+
+static int enter_rest(struct attach *a)
+{
+	int flags = a->flags & ~CLONE_NEWPID;
+
+	if (a->pidfd >= 0 && feat_on(FEAT_SETNS_PIDFD) && setns(a->pidfd, flags) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		if (a->ns[i] >= 0 && ns_table[i].flag != CLONE_NEWPID &&
+		    setns(a->ns[i], ns_table[i].flag) < 0)
+			return err_set("enter the %s namespace", ns_table[i].file);
+	return 0;
+}
+
+/* ---- the child ------------------------------------------------------------------ */
+
+static void send_fd(int sock, int fd)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
+	char kind = fd >= 0 ? 'P' : 'H';
+	struct iovec iov = { &kind, 1 };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		struct cmsghdr *c;
+
+		memset(&u, 0, sizeof(u));
+		h.msg_control = u.buf;
+		h.msg_controllen = sizeof(u.buf);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	}
+	sendmsg(sock, &h, MSG_NOSIGNAL);
+}
+
+static char receive_fd(int sock, int *fd)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
+	char kind = 0;
+	struct iovec iov = { &kind, 1 };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c;
+
+	*fd = -1;
+	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) <= 0)
+		return 0;
+	c = CMSG_FIRSTHDR(&h);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return kind;
+}
+
+/*
+ * A pty of the container's own devpts, so that tty(1) works inside; when there is
+ * none, or its device list forbids ptmx, one of the host's, which the parent makes.
+ */
+static int take_terminal(int sock)
+{
+	CLEAN_FD int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int master = -1, slave = -1;
+
+	if (pts >= 0 && is_devpts(pts) && pty_open(pts, &master, &slave) == 0) {
+		send_fd(sock, master);
+		close(master);
+		return slave;
+	}
+	send_fd(sock, -1);
+	if (receive_fd(sock, &slave) != 'S' || slave < 0) {
+		err_plain("no terminal could be made");
+		fail();
+	}
+	return slave;
+}
+
+static void set_stdio(struct attach *a, int sock)
+{
+	int slave = a->terminal ? take_terminal(sock) : -1;
+	bool ours[3];
+
+	for (int fd = 0; fd < 3; fd++)
+		ours[fd] = a->terminal && isatty(fd);
+	if (setsid() < 0) {
+		err_set("setsid");
+		fail();
+	}
+	for (int fd = 0; fd < 3; fd++)
+		if (ours[fd])
+			dup2(slave, fd);
+	if (slave >= 0)
+		ioctl(slave, TIOCSCTTY, 0);
+}
+
+static void set_env(const struct attach *a)
+{
+	const char *keep[LIST_MAX + 1];
+	unsigned n = 0;
+
+	if (a->clear_env) {
+		keep[n++] = getenv("TERM");
+		for (unsigned i = 0; i < a->keep_env.n; i++)
+			keep[n++] = getenv(a->keep_env.item[i]);
+		clearenv();
+		if (keep[0])
+			setenv("TERM", keep[0], 1);
+		for (unsigned i = 0; i < a->keep_env.n; i++)
+			if (keep[i + 1])
+				setenv(a->keep_env.item[i], keep[i + 1], 1);
+		setenv("PATH", ENV_PATH, 1);
+		setenv("HOME", "/", 1);
+	}
+	unsetenv("SAMPAN_RUN");
+	unsetenv("SAMPAN_CGROUP_ROOT");
+	unsetenv("SAMPAN_DISABLE");
+	if (!getenv("PATH"))
+		setenv("PATH", ENV_PATH, 1);
+	setenv("container", "lxc", 1);
+	for (unsigned i = 0; i < a->set_env.n; i++)
+		if (strchr(a->set_env.item[i], '='))
+			putenv((char *)(uintptr_t)a->set_env.item[i]);
+}
+
+_Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
+{
+	static char *shell[] = { "/bin/sh", NULL };
+
+	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
+		fail();
+	cg_close_join(&a->st.cg);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || enter_rest(a) < 0)
+		fail();
+	if (a->wanted & CLONE_NEWNS && chdir("/") < 0) {
+		err_set("chdir /");
+		fail();
+	}
+	set_stdio(a, sock);
+	if (ids_become(a->caps, a->uid, a->gid, a->no_new_privs) < 0)
+		fail();
+	set_env(a);
+	signals_default();
+	close_from(3, true);
+	die(exec_program(a->argv ? a->argv : shell));
+}
+
+/* ---- the parent ------------------------------------------------------------------- */
+
+/* Terminal bytes both ways until the program ends; its exit code. */
+static int stay(pid_t pid, int signals, struct proxy *p)
+{
+	struct signalfd_siginfo info;
+	struct pollfd fds[3];
+	int status;
+
+	for (;;) {
+		fds[0] = (struct pollfd){ .fd = signals, .events = POLLIN };
+		fds[1].fd = fds[2].fd = -1;
+		if (p)
+			proxy_poll(p, fds + 1);
+		if (poll(fds, 3, -1) < 0)
+			continue;
+		if (p)
+			proxy_step(p, fds + 1, 2);
+		while (fds[0].revents && read(signals, &info, sizeof(info)) == sizeof(info)) {
+			if (info.ssi_signo == SIGWINCH && p)
+				pty_size(STDIN_FILENO, p->master);
+			else if (info.ssi_signo != SIGCHLD && info.ssi_signo != SIGWINCH)
+				kill(pid, (int)info.ssi_signo);
+		}
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			break;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int give_terminal(int sock, int *slave)
+{
+	int master;
+
+	switch (receive_fd(sock, &master)) {
+	case 'P':
+		return master;
+	case 'H':
+		if (pty_open(-1, &master, slave) < 0)
+			return -1;
+		{
+			union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
+			char kind = 'S';
+			struct iovec iov = { &kind, 1 };
+			struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
+					    .msg_controllen = sizeof(u.buf) };
+			struct cmsghdr *c;
+
+			memset(&u, 0, sizeof(u));
+			c = CMSG_FIRSTHDR(&h);
+			c->cmsg_level = SOL_SOCKET;
+			c->cmsg_type = SCM_RIGHTS;
+			c->cmsg_len = CMSG_LEN(sizeof(int));
+			memcpy(CMSG_DATA(c), slave, sizeof(int));
+			sendmsg(sock, &h, MSG_NOSIGNAL);
+		}
+		return master;
+	default:
+		return -1;              /* it failed before; its message is out */
+	}
+}
+
+static pid_t clone_into(struct attach *a, bool *late)
+{
+	struct sys_clone_args args = {
+		.flags = SYS_CLONE_INTO_CGROUP, .exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)a->st.cg.v2fd,
+	};
+	pid_t pid;
+
+	*late = false;
+	if (a->st.cg.v2fd >= 0 && !a->elevated && feat_on(FEAT_CLONE3)) {
+		pid = sys_clone3(&args);
+		if (pid >= 0 || (errno != ENOSYS && errno != EINVAL && errno != E2BIG))
+			return pid;
+	}
+	*late = true;
+	return fork();
+}
+
+static int run(struct attach *a)
+{
+	int pair[2], slave = -1, code, master = -1;
+	struct proxy proxy;
+	sigset_t all;
+	int signals;
+	bool late;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set("socketpair");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || enter_pid_ns(a) < 0)
+		return -1;
+	pid = clone_into(a, &late);
+	if (pid < 0)
+		return err_set("fork into the container");
+	if (pid == 0) {
+		close(pair[0]);
+		close(signals);
+		child(a, pair[1], late);
+	}
+	close(pair[1]);
+	cg_close_join(&a->st.cg);
+	if (a->terminal)
+		master = give_terminal(pair[0], &slave);
+	if (master >= 0)
+		proxy_begin(&proxy, master, isatty(STDIN_FILENO));
+	code = stay(pid, signals, master >= 0 ? &proxy : NULL);
+	if (master >= 0)
+		proxy_end(&proxy);
+	return code;
+}
+
+/* ---- options ------------------------------------------------------------------------ */
+
+static int parse_namespaces(const char *text)
+{
+	int flags = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, "|,"), i;
+
+		for (i = 0; i < ARRAY_SIZE(ns_table); i++)
+			if (strlen(ns_table[i].word) == n && strncmp(ns_table[i].word, text, n) == 0)
+				break;
+		if (i == ARRAY_SIZE(ns_table))
+			usage_error("-s %.*s: not one of MOUNT PID UTSNAME IPC NETWORK CGROUP",
+				    (int)n, text);
+		flags |= ns_table[i].flag;
+		text += n + (text[n] != '\0');
+	}
+	return flags;
+}
+
+static int all_namespaces(void)
+{
+	int flags = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		flags |= ns_table[i].flag;
+	return flags;
+}
+
+static struct attach attach;
+
+static void options(int argc, char **argv, struct args *a)
+{
+	static const char *namespaces, *uid, *gid;
+	static bool keep_env;
+	static const struct opt opts[] = {
+		{ 'e', "elevated-privileges", NULL, &attach.elevated,
+		  "keep all capabilities, stay outside of its cgroup and device list" },
+		{ 's', "namespaces", "NS|NS", &namespaces, "enter only MOUNT PID UTSNAME IPC NETWORK CGROUP" },
+		{ 0, "clear-env", NULL, &attach.clear_env, "start with a clean environment" },
+		{ 0, "keep-env", NULL, &keep_env, "keep the environment (the default)" },
+		{ 'v', "set-var", "NAME=VALUE...", &attach.set_env, "set a variable" },
+		{ 0, "keep-var", "NAME...", &attach.keep_env, "keep a variable with --clear-env" },
+		{ 'u', "uid", "UID", &uid, "run as this user" },
+		{ 'g', "gid", "GID", &gid, "run as this group" },
+	};
+	static const struct optset set = {
+		"attach [-n] NAME [OPTIONS] [-- COMMAND [ARG...]]",
+		"Runs a program (/bin/sh) inside a running container and exits with its code.",
+		opts, ARRAY_SIZE(opts), OPTS_NAME | OPTS_COMMAND,
+	};
+
+	*a = opts_parse(&set, argc, argv);
+	attach.wanted = namespaces ? parse_namespaces(namespaces) : all_namespaces();
+	attach.uid = uid ? (uid_t)opts_number("-u", uid, 4294967294u) : 0;
+	attach.gid = gid ? (gid_t)opts_number("-g", gid, 4294967294u) : 0;
+	attach.argv = a->nrest > 0 ? a->rest : NULL;
+}
+
+int cmd_attach(int argc, char **argv)
+{
+	static struct ctr ctr;
+	struct args a;
+	int rc;
+
+	options(argc, argv, &a);
+	need_root();
+	close_from(3, false);
+	ctr_init(&ctr, a.name, a.lxcpath);
+	rc = state_of(&ctr, &attach.st);
+	if (rc < 0)
+		fail();
+	if (rc == 0 || attach.st.state == ST_STARTING) {
+		err_plain("the container is not running");
+		fail();
+	}
+	attach.terminal = isatty(0) || isatty(1) || isatty(2);
+	if (open_namespaces(&attach) < 0 || read_limits(&attach) < 0 ||
+	    (!attach.elevated && cg_open_join(&attach.st.cg) < 0))
+		fail();
+	rc = run(&attach);
+	if (rc < 0)
+		fail();
+	return rc;
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding hierarchies, planning and making a container's directories, joining them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "cgroup.h"
+#include "devpolicy.h"
+#include "path.h"
+#include "util.h"
+
+void cg_init(struct cg *cg)
+{
+	memset(cg, 0, sizeof(*cg));
+	cg->v2fd = -1;
+	for (unsigned i = 0; i < CG_MAX; i++)
+		cg->dir[i].join = -1;
+}
+
+/* Options of a v1 mount that are no controllers. */
+static bool is_controller(const char *word)
+{
+	static const char not[][16] = { "rw", "ro", "noprefix", "xattr", "clone_children",
+					"cpuset_v2_mode", "favordynmods" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
+		if (strcmp(word, not[i]) == 0)
+			return false;
+	return strncmp(word, "name=", 5) != 0 && strncmp(word, "release_agent", 13) != 0;
+}
+
+static void add_hier(struct cg_host *host, bool v2, const char *mount, char *options)
+{
+	struct cg_hier *h = &host->hier[host->n];
+	size_t used = 1;
+	char *word, *save;
+
+	if (host->n == CG_MAX || strlen(mount) + NAME_LEN_MAX + 16 > sizeof(h->mount))
+		return;
+	*h = (struct cg_hier){ .v2 = v2, .ctrl = "," };
+	strcpy(h->mount, mount);
+	for (word = strtok_r(options, ",", &save); word && !v2; word = strtok_r(NULL, ",", &save)) {
+		if (!is_controller(word) || used + strlen(word) + 2 > sizeof(h->ctrl))
+			continue;
+		used += (size_t)sprintf(h->ctrl + used, "%s,", word);
+	}
+	if (v2 || h->ctrl[1] != '\0')
+		host->n++;
+}
+
+/*
+ * "36 35 98:0 ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPEROPTIONS".
+ * A later mount on the same place hides the earlier one.
+ */
+static void mountinfo_line(struct cg_host *host, char *line, const char *below)
+{
+	char mount[CG_PATH_MAX], type[16], super[CG_PATH_MAX];
+	char *dash = strstr(line, " - ");
+	bool v2;
+
+	if (!dash || sscanf(dash + 3, "%15s %*s %191s", type, super) != 2 ||
+	    sscanf(line, "%*s %*s %*s %*s %191s", mount) != 1)
+		return;
+	v2 = strcmp(type, "cgroup2") == 0;
+	if ((!v2 && strcmp(type, "cgroup") != 0) ||
+	    (below && strncmp(mount, below, strlen(below)) != 0))
+		return;
+	for (unsigned i = 0; i < host->n; i++)  /* the same hierarchy bound elsewhere */
+		if (v2 && host->hier[i].v2)
+			return;
+	add_hier(host, v2, mount, super);
+}
+
+int cg_detect(struct cg_host *host)
+{
+	const char *below = getenv("SAMPAN_CGROUP_ROOT");
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[2048];
+
+	memset(host, 0, sizeof(*host));
+	if (!f)
+		return err_set("open /proc/self/mountinfo");
+	while (fgets(line, sizeof(line), f))
+		mountinfo_line(host, line, below);
+	fclose(f);
+	return 0;
+}
+
+const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), ",%s,", ctrl);
+	for (unsigned i = 0; i < host->n; i++)
+		if (strstr(host->hier[i].ctrl, word))
+			return &host->hier[i];
+	return NULL;
+}
+
+const struct cg_hier *cg_find_v2(const struct cg_host *host)
+{
+	for (unsigned i = 0; i < host->n; i++)
+		if (host->hier[i].v2)
+			return &host->hier[i];
+	return NULL;
+}
+
+const char *cg_layout(const struct cg_host *host)
+{
+	bool v2 = cg_find_v2(host) != NULL;
+
+	if (host->n == 0)
+		return "none";
+	return v2 ? (host->n > 1 ? "hybrid" : "v2") : "v1";
+}
+
+/* ---- planning ---------------------------------------------------------- */
+
+static struct cg_dir *need(struct cg *cg, const struct cg_host *host, const struct cg_hier *h,
+			   const char *name)
+{
+	unsigned index = (unsigned)(h - host->hier);
+	struct cg_dir *d;
+
+	for (unsigned i = 0; i < cg->n; i++)
+		if (cg->dir[i].hier == index)
+			return &cg->dir[i];
+	d = &cg->dir[cg->n++];
+	*d = (struct cg_dir){ .v2 = h->v2, .hier = index, .join = -1 };
+	snprintf(d->path, sizeof(d->path), "%.*s/sampan/%s",
+		 (int)(sizeof(d->path) - NAME_LEN_MAX - 16), h->mount, name);
+	return d;
+}
+
+/* "memory.max" -> "memory" */
+static void controller_of(const char *file, char *ctrl, size_t size)
+{
+	snprintf(ctrl, size, "%.*s", (int)strcspn(file, "."), file);
+}
+
+static int plan_value(struct cg *cg, const struct cg_host *host, const struct conf_cgvalue *v,
+		      const char *name)
+{
+	const struct cg_hier *h;
+	char ctrl[32];
+
+	controller_of(v->file, ctrl, sizeof(ctrl));
+	h = v->v2 ? cg_find_v2(host) : cg_find(host, ctrl);
+	if (h) {
+		need(cg, host, h, name);
+		return 0;
+	}
+	err_plain("%s:%u: lxc.cgroup%s.%s: no %s%s hierarchy is mounted", v->at.file, v->at.line,
+		  v->v2 ? "2" : "", v->file, v->v2 ? "cgroup v2" : "v1 ", v->v2 ? "" : ctrl);
+	err_hint("this system has cgroups %s; write the value as lxc.cgroup%s.%s",
+		 cg_layout(host), v->v2 ? "" : "2", v->file);
+	return -1;
+}
+
+int cg_plan(struct cg *cg, const struct cg_host *host, const struct conf *conf, const char *name)
+{
+	const struct cg_hier *v2 = cg_find_v2(host), *freezer = cg_find(host, "freezer");
+	const struct cg_hier *devices = cg_find(host, "devices");
+
+	if (v2)
+		need(cg, host, v2, name)->track = true;
+	else if (freezer)
+		need(cg, host, freezer, name)->track = true;
+	if (conf->devices.set && devices)
+		need(cg, host, devices, name);
+	if (conf->devices.set && !devices && !v2) {
+		err_plain("device rules are set, but this system has neither the v1 devices "
+			  "controller nor cgroup v2 mounted");
+		err_hint("mount -t cgroup2 none /sys/fs/cgroup, or -t cgroup -o devices");
+		return -1;
+	}
+	for (unsigned i = 0; i < conf->ncgvalues; i++)
+		if (plan_value(cg, host, &conf->cgvalue[i], name) < 0)
+			return -1;
+	if (cg->n > 0 && !v2 && !freezer)
+		cg->dir[0].track = true;
+	return 0;
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+static int write_at(int dir, const char *file, const char *text)
+{
+	CLEAN_FD int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	return write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+/* A new v1 cpuset is empty, and nothing can join an empty one: take the parent's. */
+static int fill_cpuset(int dir)
+{
+	static const char files[][13] = { "cpuset.cpus", "cpuset.mems" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char up[32], text[512];
+
+		if (read_small(dir, files[i], text, sizeof(text)) < 0 || text[0] > '\n')
+			continue;
+		snprintf(up, sizeof(up), "../%s", files[i]);
+		if (read_small(dir, up, text, sizeof(text)) < 0 || write_at(dir, files[i], text) < 0)
+			return err_set("copy %s of the parent cgroup", files[i]);
+	}
+	return 0;
+}
+
+/* Another container's end may remove the parent between our two mkdirs. */
+static int make_pair(const char *path)
+{
+	char parent[CG_PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
+	for (int tries = 0; tries < 20; tries++) {
+		CLEAN_FD int fd = -1;
+
+		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+			return err_set("mkdir %s", parent);
+		fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && fill_cpuset(fd) < 0)
+			return -1;
+		if (mkdir(path, 0755) == 0)
+			return 0;
+		if (errno == EEXIST && rmdir(path) == 0)        /* left over and empty */
+			continue;
+		if (errno != ENOENT)
+			return err_set("mkdir %s", path);
+	}
+	return err_set("mkdir %s", path);
+}
+
+static int enable_v2(const char *path, const char *ctrl)
+{
+	char file[CG_PATH_MAX + 32], text[40];
+
+	snprintf(text, sizeof(text), "+%s", ctrl);
+	for (int up = 2; up > 0; up--) {        /* the hierarchy's root, then /sampan */
+		size_t n = strlen(path);
+
+		for (int i = 0; i < up; i++)
+			while (path[--n] != '/')
+				;
+		snprintf(file, sizeof(file), "%.*s/cgroup.subtree_control", (int)n, path);
+		if (write_at(AT_FDCWD, file, text) < 0)
+			return err_set("enable the %s controller in %s", ctrl, file);
+	}
+	return 0;
+}
+
+static int set_value(const struct cg_dir *d, const struct conf_cgvalue *v)
+{
+	char file[CG_PATH_MAX + 64], ctrl[32];
+
+	controller_of(v->file, ctrl, sizeof(ctrl));
+	if (strchr(v->file, '/') || (size_t)snprintf(file, sizeof(file), "%s/%s", d->path,
+						     v->file) >= sizeof(file)) {
+		errno = EINVAL;
+		return err_set("%s:%u: cgroup file %s", v->at.file, v->at.line, v->file);
+	}
+	if (d->v2 && strcmp(ctrl, "cgroup") != 0 && enable_v2(d->path, ctrl) < 0)
+		return -1;
+	if (write_at(AT_FDCWD, file, v->value) < 0)
+		return err_set("%s:%u: write '%s' to %s", v->at.file, v->at.line, v->value, file);
+	return 0;
+}
+
+static bool value_belongs(const struct cg_host *host, const struct cg_dir *d,
+			  const struct conf_cgvalue *v)
+{
+	char ctrl[32], word[40];
+
+	if (v->v2 || d->v2)
+		return v->v2 && d->v2;
+	controller_of(v->file, ctrl, sizeof(ctrl));
+	snprintf(word, sizeof(word), ",%s,", ctrl);
+	return strstr(host->hier[d->hier].ctrl, word) != NULL;
+}
+
+int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
+{
+	unsigned all = cg->n;
+
+	for (cg->n = 0; cg->n < all; cg->n++) { /* so that undo removes what was made */
+		struct cg_dir *d = &cg->dir[cg->n];
+		CLEAN_FD int fd = -1;
+
+		if (make_pair(d->path) < 0)
+			return -1;
+		fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fill_cpuset(fd) < 0) {
+			err_set("open %s", d->path);
+			cg->n++;
+			return -1;
+		}
+	}
+	for (unsigned i = 0; i < cg->n; i++)
+		for (unsigned k = 0; k < conf->ncgvalues; k++)
+			if (value_belongs(host, &cg->dir[i], &conf->cgvalue[k]) &&
+			    set_value(&cg->dir[i], &conf->cgvalue[k]) < 0)
+				return -1;
+	return cg_open_join(cg);
+}
+
+/* ---- joining ------------------------------------------------------------ */
+
+/*
+ * v1: "0" to `tasks`, not `cgroup.procs`: moving the calling thread alone takes no
+ * lock against all thread groups, so it waits for no RCU grace period (4..12 ms).
+ */
+int cg_open_join(struct cg *cg)
+{
+	for (unsigned i = 0; i < cg->n; i++) {
+		struct cg_dir *d = &cg->dir[i];
+		char file[CG_PATH_MAX + 16];
+
+		snprintf(file, sizeof(file), "%s/%s", d->path, d->v2 ? "cgroup.procs" : "tasks");
+		d->join = open(file, O_WRONLY | O_CLOEXEC);
+		if (d->join < 0)
+			return err_set("open %s", file);
+		if (d->v2 && (cg->v2fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+			return err_set("open %s", d->path);
+	}
+	return 0;
+}
+
+void cg_close_join(struct cg *cg)
+{
+	for (unsigned i = 0; i < cg->n; i++) {
+		close_fd(&cg->dir[i].join);
+		cg->dir[i].join = -1;
+	}
+	close_fd(&cg->v2fd);
+	cg->v2fd = -1;
+}
+
+int cg_join(const struct cg *cg, bool all)
+{
+	for (unsigned i = 0; i < cg->n; i++)    /* back to back: only the first may wait */
+		if ((all || !cg->dir[i].v2) && write(cg->dir[i].join, "0", 1) != 1)
+			return err_set("join %s", cg->dir[i].path);
+	return 0;
+}
+
+int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host)
+{
+	const struct cg_hier *devices = cg_find(host, "devices");
+
+	if (!conf->devices.set)
+		return 0;
+	for (unsigned i = 0; i < cg->n; i++) {
+		const struct cg_dir *d = &cg->dir[i];
+		CLEAN_FD int fd = -1;
+
+		if (devices ? &host->hier[d->hier] != devices : !d->v2)
+			continue;
+		fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			return err_set("open %s", d->path);
+		return devices ? devpolicy_v1(fd, &conf->devices) : devpolicy_bpf(fd, &conf->devices);
+	}
+	return err_plain("device rules are set, but the container has no cgroup to hold them");
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cgroups: v2, v1 in separate hierarchies or all controllers in one, and hybrid.
+ * A container lives in /sampan/NAME below the root of each hierarchy it needs (the
+ * root as mounted here, so a runtime inside a container nests by itself): the v2
+ * hierarchy, or v1 `freezer`, to keep track of its processes; v1 `devices` when
+ * there are device rules; and whatever has a value set. Nothing else is touched.
+ */
+#ifndef SAMPAN_CGROUP_H
+#define SAMPAN_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "conf.h"
+#include "limits.h"
+
+enum { CG_MAX = 16, CG_PATH_MAX = 192, CG_CTRL_MAX = 160 };
+
+struct cg_host {                        /* the hierarchies mounted on this system */
+	unsigned n;
+	struct cg_hier {
+		bool v2;
+		char mount[CG_PATH_MAX];
+		char ctrl[CG_CTRL_MAX];         /* v1: ",cpu,cpuacct," */
+	} hier[CG_MAX];
+};
+
+struct cg_dir {
+	bool v2, track;                 /* track: its cgroup.procs lists the container */
+	unsigned hier;
+	int join;                       /* `tasks` or `cgroup.procs`, or -1 */
+	char path[CG_PATH_MAX];
+};
+
+struct cg {
+	unsigned n;
+	int v2fd;                       /* directory, for CLONE_INTO_CGROUP, or -1 */
+	struct cg_dir dir[CG_MAX];
+};
+
+void cg_init(struct cg *cg);
+
+/* Finds what is mounted (below $SAMPAN_CGROUP_ROOT when that is set). */
+int cg_detect(struct cg_host *host);
+const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl);    /* v1 */
+const struct cg_hier *cg_find_v2(const struct cg_host *host);
+const char *cg_layout(const struct cg_host *host);      /* "v1", "v2", "hybrid", "none" */
+
+/* Decides which directories `conf` needs; refuses what this system cannot do. */
+int cg_plan(struct cg *cg, const struct cg_host *host, const struct conf *conf, const char *name);
+
+/* Makes the directories, sets the values, opens what joining needs. */
+int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf);
+
+/* In the new process itself; with `all` also v2 (no CLONE_INTO_CGROUP). */
+int cg_join(const struct cg *cg, bool all);
+int cg_open_join(struct cg *cg);        /* the descriptors cg_join() and clone3 need */
+void cg_close_join(struct cg *cg);
+
+int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host);
+
+/* Processes in the container, counted up to `most`. */
+unsigned cg_count(const struct cg *cg, unsigned most);
+
+void cg_kill(const struct cg *cg);      /* everything inside, as far as cgroups can */
+void cg_remove(struct cg *cg);          /* the directories, also below them */
+
+/* A number from a file of the v2 or v1 directory, e.g. "memory.current"; -1 if none. */
+long long cg_value(const struct cg *cg, const char *file);
+
+#endif

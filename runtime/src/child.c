@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From clone to exec, on the container's side: a flat list in the order the kernel
+ * forces. The parent applies the device policy between `ready` and `go`, so that the
+ * nodes and terminals above could be made and nothing of the payload has run yet.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include "feat.h"
+#include "ids.h"
+#include "mount.h"
+#include "root.h"
+#include "start.h"
+#include "sys.h"
+#include "times.h"
+
+void child_fail(int sync, int code)
+{
+	struct sync_msg m = { .kind = 'E', .code = code };
+
+	snprintf(m.text, sizeof(m.text), "%.*s", (int)sizeof(m.text) - 1, err_text());
+	snprintf(m.hint, sizeof(m.hint), "%.*s", (int)sizeof(m.hint) - 1, err_hint_text());
+	send(sync, &m, sizeof(m), MSG_NOSIGNAL);
+	_exit(code);
+}
+
+static int join_cgroups(struct start *s)
+{
+	bool v2_too = s->st.cg.v2fd >= 0 && !feat_on(FEAT_CLONE3);
+
+	if (cg_join(&s->st.cg, v2_too) < 0)
+		return -1;
+	cg_close_join(&s->st.cg);
+	times_mark("cg_join");
+	/* After the join, so that the namespace's root is the container's own group. */
+	if (feat_on(FEAT_CGROUP_NS) && unshare(SYS_CLONE_NEWCGROUP) < 0 && errno != EINVAL)
+		return err_set("make a cgroup namespace");
+	times_mark("cgroupns");
+	return 0;
+}
+
+static int make_root(struct start *s, int root)
+{
+	const struct conf *c = s->conf;
+
+	if (dev_mount(root, s->ctr, c) < 0)
+		return -1;
+	times_mark("dev");
+	if (mnt_auto(root, c) < 0 || mnt_entries(root, s->ctr, c) < 0)
+		return -1;
+	if (s->app && mnt_proc_if_none(root) < 0)
+		return -1;
+	times_mark("mounts");
+	if (dev_fill(root, s->ctr, c) < 0 || dev_ptys(root, c, &s->ptys) < 0)
+		return -1;
+	times_mark("ptys");
+	return 0;
+}
+
+static bool own_net(const struct conf *c)
+{
+	for (unsigned i = 0; i < c->nnics; i++)
+		if (c->nic[i].used && c->nic[i].type == NET_NONE)
+			return false;
+	return true;
+}
+
+static int lo_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo" };
+	CLEAN_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return errno == EAFNOSUPPORT ? 0 : err_set("open a socket");
+	r.ifr_flags = IFF_UP | IFF_RUNNING;
+	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? err_set("bring lo up") : 0;
+}
+
+static int identify(const struct conf *c)
+{
+	if (c->utsname && sethostname(c->utsname, strlen(c->utsname)) < 0)
+		return err_set("set the host name %s", c->utsname);
+	return own_net(c) ? lo_up() : 0;
+}
+
+/* Sends the terminals; waits until the parent has set the policy. */
+static int ready_and_wait(struct start *s, int sync)
+{
+	struct sync_msg m = { .kind = 'R', .nttys = s->ptys.nttys, .console = s->ptys.console >= 0 };
+	union { char buf[CMSG_SPACE(sizeof(int) * (TTYS_MAX + 2))]; struct cmsghdr align; } u;
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fds[TTYS_MAX + 2];
+	unsigned n = 0;
+
+	if (m.console) {
+		fds[n++] = s->ptys.console;
+		fds[n++] = s->ptys.console_peer;
+	}
+	for (unsigned i = 0; i < s->ptys.nttys; i++)
+		fds[n++] = s->ptys.tty[i];
+	if (n > 0) {
+		struct cmsghdr *c;
+
+		memset(&u, 0, sizeof(u));
+		h.msg_control = u.buf;
+		h.msg_controllen = CMSG_SPACE(sizeof(int) * n);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
+	}
+	if (sendmsg(sync, &h, MSG_NOSIGNAL) < 0)
+		return err_set("report to the supervisor");
+	if (recv(sync, &m, sizeof(m), 0) <= 0 || m.kind != 'G')
+		_exit(EXIT_OWN);        /* the parent gave up and has said why */
+	return 0;
+}
+
+/* Terminals of the caller are replaced, so that no byte can be pushed into them. */
+static int set_stdio(const struct start *s)
+{
+	int slave = s->ptys.console_peer, null = -1;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (s->foreground && !isatty(fd) && fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (slave < 0 && null < 0)
+			null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (dup2(slave >= 0 ? slave : null, fd) < 0)
+			return err_set("set stdio");
+	}
+	return 0;
+}
+
+static int chdir_safely(const char *dir)
+{
+	char cwd[PATH_LEN_MAX];
+
+	if (chdir(dir) < 0)
+		return err_set("lxc.init.cwd: chdir %s", dir);
+	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/')
+		return err_plain("the working directory %s lies outside of the container", dir);
+	return 0;
+}
+
+/* Words of lxc.init.cmd or lxc.execute.cmd. */
+static char **split(const char *cmd)
+{
+	static char words[CONF_LINE_MAX], *argv[64];
+	unsigned n = 0;
+	char *save;
+
+	snprintf(words, sizeof(words), "%s", cmd);
+	for (char *w = strtok_r(words, " \t", &save); w && n + 1 < ARRAY_SIZE(argv);
+	     w = strtok_r(NULL, " \t", &save))
+		argv[n++] = w;
+	argv[n] = NULL;
+	return argv;
+}
+
+static int steps(struct start *s, int sync)
+{
+	const struct conf *c = s->conf;
+	CLEAN_FD int root = -1;
+
+	if (join_cgroups(s) < 0)
+		return -1;
+	/* Nobody may look into this process: it holds things of the host until exec. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
+		return err_set("leave the session");
+	umask(0);
+	if ((root = root_prepare(c)) < 0 || make_root(s, root) < 0 ||
+	    set_stdio(s) < 0 || identify(c) < 0)
+		return -1;
+	/* Host files must have been opened by now: behind the pivot they are gone. */
+	if (root_enter(root, c) < 0)
+		return -1;
+	times_mark("pivot");
+	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
+		return -1;
+	umask(022);
+	if (ready_and_wait(s, sync) < 0)
+		return -1;
+	times_mark("policy");
+	if (env_set(c) < 0 || ids_personality(c->arch) < 0 ||
+	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->no_new_privs) < 0)
+		return -1;
+	times_mark("ids");
+	return 0;
+}
+
+void child_main(struct start *s, int sync)
+{
+	char **argv;
+
+	times_child();
+	if (steps(s, sync) < 0)
+		child_fail(sync, EXIT_OWN);
+	argv = s->argv;
+	if (!argv && s->app && !s->conf->execute_cmd) {
+		err_plain("no command given, and no lxc.execute.cmd in the configuration");
+		child_fail(sync, EXIT_OWN);
+	}
+	if (!argv && s->app)
+		argv = split(s->conf->execute_cmd);
+	if (!argv)
+		argv = split(s->conf->init_cmd ? s->conf->init_cmd : "/sbin/init");
+	if (s->app)
+		init_main(s, sync, argv);
+	if (isatty(STDIN_FILENO))
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	signals_default();
+	close_from(3, true);
+	times_mark("exec");
+	child_fail(sync, exec_program(argv));
+}

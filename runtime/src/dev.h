@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* /dev of the container: the tmpfs with the standard nodes, devpts, console and ttys. */
+#ifndef SAMPAN_DEV_H
+#define SAMPAN_DEV_H
+
+#include "conf.h"
+#include "sampan.h"
+
+struct ptys {                           /* masters, for the supervisor */
+	int console;                    /* or -1 */
+	int console_peer;               /* its slave, for the payload's stdio, or -1 */
+	unsigned nttys;
+	int tty[TTYS_MAX];
+};
+
+/* Is /dev ours to fill? Not when it is configured off or a mount entry brings one. */
+bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
+
+/* Before the mount entries: tmpfs, directories, devpts. */
+int dev_mount(int root, const struct ctr *ctr, const struct conf *conf);
+
+/* After them: nodes and links of our /dev, then ptys on /dev/console and /dev/ttyN. */
+int dev_fill(int root, const struct ctr *ctr, const struct conf *conf);
+int dev_ptys(int root, const struct conf *conf, struct ptys *p);
+
+/*
+ * Opens a master and its slave. `dir` holds the ptmx of an instance (a descriptor
+ * of a devpts root), or -1 for the host's. 0 or -1.
+ */
+int pty_open(int dir, int *master, int *slave);
+
+#endif

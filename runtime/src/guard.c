@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "feat.h"
+#include "guard.h"
+#include "sampan.h"
+#include "sys.h"
+
+#define SELF "/proc/self/exe"
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+static bool guarded(int self)
+{
+	struct statvfs fs;
+	int seals = fcntl(self, F_GET_SEALS);
+
+	if (seals >= 0 && (seals & F_SEAL_WRITE))
+		return true;
+	return fstatvfs(self, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+static int readonly_clone(void)
+{
+	struct sys_mount_attr ro = { .attr_set = SYS_ATTR_RDONLY };
+	CLEAN_FD int tree = -1;
+
+	if (!feat_on(FEAT_OPEN_TREE) || !feat_on(FEAT_MOUNT_SETATTR))
+		return -1;
+	tree = sys_open_tree(AT_FDCWD, SELF, SYS_OPEN_TREE_CLONE | O_CLOEXEC);
+	if (tree < 0 || sys_mount_setattr(tree, AT_EMPTY_PATH, &ro) < 0)
+		return -1;
+	return take_fd(&tree);
+}
+
+static int sealed_copy(int self)
+{
+	CLEAN_FD int copy = memfd_create("sampan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct stat st;
+	off_t at = 0;
+
+	if (copy < 0 || fstat(self, &st) < 0)
+		return -1;
+	while (at < st.st_size)
+		if (sendfile(copy, self, &at, (size_t)(st.st_size - at)) <= 0)
+			return -1;
+	return fcntl(copy, F_ADD_SEALS, SEALS) < 0 ? -1 : take_fd(&copy);
+}
+
+void guard_self(char **argv)
+{
+	CLEAN_FD int self = open(SELF, O_RDONLY | O_CLOEXEC), safe = -1;
+
+	if (self >= 0 && guarded(self)) {
+		prctl(PR_SET_NAME, "sampan", 0, 0, 0);  /* an exec by descriptor left a number */
+		return;
+	}
+	safe = self < 0 ? -1 : readonly_clone();
+	if (safe < 0 && self >= 0)
+		safe = sealed_copy(self);
+	if (safe >= 0)
+		sys_execveat(safe, argv, environ);
+	err_set("protect the runtime's own binary from the container");
+	err_hint("put it on a read-only mount; a kernel since 3.17 needs no such help");
+	fail();
+}

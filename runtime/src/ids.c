@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include "ids.h"
+#include "sys.h"
+#include "util.h"
+
+enum { ENV_BYTES_MAX = 1024 };
+
+uint64_t caps_left(const struct conf *conf)
+{
+	return conf->cap_keep_set ? conf->cap_keep : ALL_CAPS & ~conf->cap_drop;
+}
+
+/* EINVAL: past the last capability this kernel knows. */
+static int limit_bounding(uint64_t keep)
+{
+	for (int cap = 0; cap < 64; cap++) {
+		if (keep >> cap & 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return errno == EINVAL ? 0 : err_set("drop capability %d", cap);
+	}
+	return 0;
+}
+
+static int set_caps(uint64_t keep)
+{
+	struct sys_cap_header h = { .version = SYS_CAP_VERSION_3 };
+	struct sys_cap_data d[2];
+
+	if (syscall(SYS_capget, &h, d) < 0)
+		return err_set("capget");
+	for (int i = 0; i < 2; i++) {
+		d[i].permitted &= (uint32_t)(keep >> 32 * i);
+		d[i].effective = d[i].permitted;
+		d[i].inheritable = 0;
+	}
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);       /* since 4.3 */
+	return sys_capset(&h, d) < 0 ? err_set("capset") : 0;
+}
+
+int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs)
+{
+	if (limit_bounding(keep) < 0)
+		return -1;
+	if (setgroups(0, NULL) < 0 && errno != EPERM)
+		return err_set("setgroups");
+	if (setresgid(gid, gid, gid) < 0)
+		return err_set("setgid %u", (unsigned)gid);
+	if (setresuid(uid, uid, uid) < 0)
+		return err_set("setuid %u", (unsigned)uid);
+	if (set_caps(keep) < 0)
+		return -1;
+	if (no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set("set no_new_privs");
+	return 0;
+}
+
+int ids_personality(enum conf_arch arch)
+{
+	if (arch == ARCH_UNSET)
+		return 0;
+	if (personality(arch == ARCH_32 ? PER_LINUX32 : PER_LINUX) < 0)
+		return err_set("personality");
+	return 0;
+}
+
+static int env_put(const char *pair, char *store, size_t *used, size_t size)
+{
+	size_t n = strlen(pair) + 1;
+
+	if (*used + n > size)
+		return err_plain("the environment is longer than %zu bytes", size);
+	memcpy(store + *used, pair, n);
+	if (putenv(store + *used) != 0)
+		return err_set("putenv");
+	*used += n;
+	return 0;
+}
+
+int env_set(const struct conf *conf)
+{
+	static char store[CONF_BYTES_MAX + ENV_BYTES_MAX];
+	const char *term = getenv("TERM");
+	size_t used = 0;
+	char line[ENV_BYTES_MAX];
+	static const char *caller[ENVS_MAX];
+
+	for (unsigned i = 0; i < conf->nenv; i++)       /* "K": as the caller has it */
+		caller[i] = strchr(conf->env[i], '=') ? NULL : getenv(conf->env[i]);
+	snprintf(line, sizeof(line), "TERM=%.64s", term ? term : "linux");
+	clearenv();
+	if (env_put(line, store, &used, sizeof(store)) < 0 ||
+	    env_put("PATH=" ENV_PATH, store, &used, sizeof(store)) < 0 ||
+	    env_put("HOME=/", store, &used, sizeof(store)) < 0 ||
+	    env_put("container=lxc", store, &used, sizeof(store)) < 0)
+		return -1;
+	for (unsigned i = 0; i < conf->nenv; i++) {
+		if (strchr(conf->env[i], '=')) {
+			if (env_put(conf->env[i], store, &used, sizeof(store)) < 0)
+				return -1;
+		} else if (caller[i]) {
+			snprintf(line, sizeof(line), "%s=%s", conf->env[i], caller[i]);
+			if (env_put(line, store, &used, sizeof(store)) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+void signals_default(void)
+{
+	/* exec resets handlers by itself; what the caller ignored (nohup) would stay. */
+	static const int maybe_ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD };
+	sigset_t none;
+
+	for (size_t i = 0; i < ARRAY_SIZE(maybe_ignored); i++)
+		signal(maybe_ignored[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int exec_program(char *const argv[])
+{
+	execvp(argv[0], argv);
+	if (errno == ENOENT || errno == ENOTDIR) {
+		err_set("%s", argv[0]);
+		err_hint("inside the container there is no such program, or not its interpreter or "
+			 "shared libraries' loader");
+		return EXIT_NOT_FOUND;
+	}
+	err_set("execute %s", argv[0]);
+	if (errno == ENOEXEC)
+		err_hint("is it built for this machine, or a script without a #! line?");
+	return EXIT_CANNOT_EXEC;
+}

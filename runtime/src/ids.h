@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Who the payload is: capabilities, ids, environment; and the exec itself. */
+#ifndef SAMPAN_IDS_H
+#define SAMPAN_IDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "conf.h"
+
+#define ENV_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define ALL_CAPS UINT64_MAX
+
+/* The capabilities a configuration leaves: everything but drop, or exactly keep. */
+uint64_t caps_left(const struct conf *conf);
+
+/*
+ * Limits the bounding set and the own sets to `keep`; inheritable and ambient end
+ * empty. Then uid and gid (no supplementary groups), then no_new_privs.
+ */
+int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs);
+
+int ids_personality(enum conf_arch arch);
+
+/*
+ * A clean environment: PATH, HOME, TERM, container=lxc and what is configured.
+ */
+int env_set(const struct conf *conf);
+
+/* Signal state as a program expects it. */
+void signals_default(void);
+
+/*
+ * execvp; on failure sets the error and returns the exit code that says why:
+ * 127 when there is no such file, 126 when it cannot be executed.
+ */
+int exec_program(char *const argv[]);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conf.h"
+#include "ips.h"
+#include "json.h"
+#include "opts.h"
+#include "state.h"
+
+static struct {
+	bool state, pid, ips, stats, raw;
+	struct list keys;
+} want;
+
+static bool all(void)
+{
+	return !want.state && !want.pid && !want.ips && !want.stats && want.keys.n == 0;
+}
+
+static void print_bytes(const char *title, long long value)
+{
+	static const char unit[][4] = { "KiB", "MiB", "GiB", "TiB" };
+	double scaled = (double)value;
+	int i = -1;
+
+	if (value < 0)
+		return;
+	while (scaled >= 1024 && i < 3) {
+		scaled /= 1024;
+		i++;
+	}
+	if (want.raw)
+		printf("%-15s %lld\n", title, value);
+	else if (i < 0)
+		printf("%-15s %lld bytes\n", title, value);
+	else
+		printf("%-15s %.2f %s\n", title, scaled, unit[i]);
+}
+
+/* v2: "usage_usec N" of cpu.stat; v1: nanoseconds in cpuacct.usage. */
+static double cpu_seconds(const struct cg *cg)
+{
+	long long ns = cg_value(cg, "cpuacct.usage");
+
+	for (unsigned i = 0; ns < 0 && i < cg->n; i++) {
+		char path[CG_PATH_MAX + 16];
+		long long usec;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/cpu.stat", cg->dir[i].path);
+		f = cg->dir[i].v2 ? fopen(path, "re") : NULL;
+		if (f && fscanf(f, "usage_usec %lld", &usec) == 1)
+			ns = usec * 1000;
+		if (f)
+			fclose(f);
+	}
+	return ns < 0 ? -1 : (double)ns / 1e9;
+}
+
+static long long memory_bytes(const struct cg *cg)
+{
+	long long v = cg_value(cg, "memory.current");
+
+	return v >= 0 ? v : cg_value(cg, "memory.usage_in_bytes");
+}
+
+static void print_stats(const struct cg *cg)
+{
+	double cpu = cpu_seconds(cg);
+
+	if (cpu >= 0 && want.raw)
+		printf("%-15s %.0f\n", "CPU use:", cpu * 1e9);
+	else if (cpu >= 0)
+		printf("%-15s %.2f seconds\n", "CPU use:", cpu);
+	print_bytes("Memory use:", memory_bytes(cg));
+}
+
+static void print_text(const struct ctr *ctr, const struct state *st, const struct ips *ips)
+{
+	bool up = st->state != ST_STOPPED;
+
+	if (all())
+		printf("%-15s %s\n", "Name:", ctr->name);
+	if (all() || want.state)
+		printf("%-15s %s\n", "State:", state_word(st->state));
+	if (up && (all() || want.pid)) {
+		if (want.raw && want.pid)
+			printf("%d\n", st->init.pid);
+		else
+			printf("%-15s %d\n", "PID:", st->init.pid);
+	}
+	for (unsigned i = 0; up && (all() || want.ips) && i < ips->n; i++) {
+		if (want.raw && want.ips)
+			printf("%s\n", ips->ip[i].text);
+		else
+			printf("%-15s %s\n", "IP:", ips->ip[i].text);
+	}
+	if (up && (all() || want.stats))
+		print_stats(&st->cg);
+	if (up && all() && !task_alive(&st->supervisor))
+		printf("%-15s %s\n", "Note:", "its supervisor is gone; stop cleans up");
+}
+
+static void json_number(const char *key, long long value)
+{
+	if (value >= 0)
+		printf(", \"%s\": %lld", key, value);
+	else
+		printf(", \"%s\": null", key);
+}
+
+static void print_json(const struct ctr *ctr, const struct state *st, const struct ips *ips)
+{
+	bool up = st->state != ST_STOPPED;
+	double cpu = up ? cpu_seconds(&st->cg) : -1;
+
+	fputs("{\"name\": ", stdout);
+	json_string(ctr->name);
+	printf(", \"state\": \"%s\"", state_word(st->state));
+	json_number("pid", up ? st->init.pid : -1);
+	json_number("supervisor", up && task_alive(&st->supervisor) ? st->supervisor.pid : -1);
+	fputs(", \"ips\": [", stdout);
+	for (unsigned i = 0; i < ips->n; i++) {
+		fputs(i ? ", " : "", stdout);
+		json_string(ips->ip[i].text);
+	}
+	putchar(']');
+	json_number("cpu_ns", cpu < 0 ? -1 : (long long)(cpu * 1e9));
+	json_number("memory_bytes", up ? memory_bytes(&st->cg) : -1);
+	fputs(", \"config\": ", stdout);
+	json_string(up ? st->config : ctr->config);
+	puts("}");
+}
+
+/* The value as written last in the file, under the name that was asked for. */
+static void print_key(const struct ctr *ctr, const char *key)
+{
+	char line[CONF_LINE_MAX], value[CONF_LINE_MAX] = "";
+	FILE *f = fopen(ctr->config, "re");
+	size_t n = strlen(key);
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *p = line + strspn(line, " \t"), *eq;
+
+		if (strncmp(p, key, n) != 0 || !strchr(" \t=", p[n]) || !(eq = strchr(p, '=')))
+			continue;
+		eq += 1 + strspn(eq + 1, " \t");
+		snprintf(value, sizeof(value), "%.*s", (int)strcspn(eq, "\r\n"), eq);
+	}
+	if (f)
+		fclose(f);
+	printf(want.raw ? "%s%s\n" : "%s = %s\n", want.raw ? "" : key, value);
+}
+
+int cmd_info(int argc, char **argv)
+{
+	static const struct opt opts[] = {
+		{ 's', "state", NULL, &want.state, "the state" },
+		{ 'p', "pid", NULL, &want.pid, "the PID of its init" },
+		{ 'i', "ips", NULL, &want.ips, "its addresses" },
+		{ 'S', "stats", NULL, &want.stats, "CPU and memory use" },
+		{ 'c', "config", "KEY...", &want.keys, "a key of its configuration" },
+		{ 'H', "no-humanize", NULL, &want.raw, "plain numbers" },
+	};
+	static const struct optset set = {
+		"info [-n] NAME [-s] [-p] [-i] [-S] [-H] [-c KEY]", "Shows what a container does.",
+		opts, ARRAY_SIZE(opts), OPTS_NAME | OPTS_JSON,
+	};
+	struct args a = opts_parse(&set, argc, argv);
+	struct ips ips = { .n = 0 };
+	struct state st;
+	struct ctr ctr;
+	int rc;
+
+	need_root();
+	ctr_init(&ctr, a.name, a.lxcpath);
+	rc = state_of(&ctr, &st);
+	if (rc < 0)
+		fail();
+	if (rc == 0 && !ctr_defined(&ctr)) {
+		err_subject(NULL);
+		err_plain("%s doesn't exist", a.name);
+		fail();
+	}
+	if (rc == 1 && st.init.pid > 0)
+		ips_of(st.init.pid, &ips);
+	if (a.json) {
+		print_json(&ctr, &st, &ips);
+		return 0;
+	}
+	if (all() || want.state || want.pid || want.ips || want.stats)
+		print_text(&ctr, &st, &ips);
+	for (unsigned i = 0; i < want.keys.n; i++)
+		print_key(&ctr, want.keys.item[i]);
+	return 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PID 1 of an app container, from this very binary: nothing is needed in the image.
+ * It ends when the last process of the container has ended, with the command's code.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include "ids.h"
+#include "start.h"
+#include "times.h"
+
+enum { GRACE_SECONDS = 1 };             /* between SIGTERM and SIGKILL for left-overs */
+
+struct app {
+	pid_t pid;                      /* the command; 0 once it has ended */
+	int code;
+	bool terminal;                  /* a person sits at it */
+	bool halting;
+	bool termed;
+};
+
+static const int not_forwarded[] = { SIGCHLD, SIGTTIN, SIGTTOU, SIGTSTP, SIGCONT, SIGSEGV,
+				     SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+
+_Noreturn static void run_command(int sync, char **argv)
+{
+	setsid();
+	if (isatty(STDIN_FILENO))
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	signals_default();
+	close_from(3, true);
+	times_mark("exec");
+	child_fail(sync, exec_program(argv));
+}
+
+/* The supervisor's request to end, whatever it is called. */
+static bool is_halt(int sig)
+{
+	return sig == SIGTERM || sig == SIGPWR;
+}
+
+/*
+ * The command gets the signal and may take its time. A shell at a terminal ignores
+ * SIGTERM by design; the terminal going away is what it understands.
+ */
+static void forward(struct app *a, int sig)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(not_forwarded); i++)
+		if (sig == not_forwarded[i])
+			return;
+	if (is_halt(sig)) {
+		a->halting = true;
+		sig = SIGTERM;
+	}
+	if (a->pid <= 0)
+		return;
+	kill(a->pid, sig);
+	if (a->halting && a->terminal)
+		kill(a->pid, SIGHUP);
+}
+
+static void reap(struct app *a)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != a->pid)
+			continue;
+		a->pid = 0;
+		a->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
+	if (pid < 0 && errno == ECHILD)
+		_exit(a->code);
+}
+
+/* What outlives the command after a halt is ended, politely, then for good. */
+static void end_rest(struct app *a)
+{
+	if (!a->halting || a->pid > 0)
+		return;
+	kill(-1, a->termed ? SIGKILL : SIGTERM);
+	a->termed = true;
+}
+
+void init_main(struct start *s, int sync, char **argv)
+{
+	struct timespec grace = { .tv_sec = GRACE_SECONDS };
+	struct app a = { .terminal = s->foreground && isatty(STDIN_FILENO) };
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
+	a.pid = fork();
+	if (a.pid < 0) {
+		err_set("fork");
+		child_fail(sync, EXIT_OWN);
+	}
+	if (a.pid == 0)
+		run_command(sync, argv);
+	/* The command's exec now closes the last copy of `sync`: that is RUNNING. */
+	close_from(3, false);
+	for (;;) {
+		int sig = a.termed ? sigtimedwait(&all, NULL, &grace) : sigwaitinfo(&all, NULL);
+
+		if (sig > 0 && sig != SIGCHLD)
+			forward(&a, sig);
+		reap(&a);
+		if (!a.termed || sig < 0)       /* at first, and when the grace is over */
+			end_rest(&a);
+	}
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Mounts, from descriptor to descriptor. All of it runs in the container's own mount
+ * namespace, before pivot_root. */
+#ifndef SAMPAN_MOUNT_H
+#define SAMPAN_MOUNT_H
+
+#include <stdbool.h>
+#include "conf.h"
+#include "sampan.h"
+
+/* A new file system on the directory `dst`. `where` is for messages. */
+int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, const char *data,
+	   const char *where);
+
+/* Binds `src` on `dst`; `flags` are MS_REC and the attributes the new mount gets. */
+int mnt_bind(int src, int dst, unsigned long flags, const char *where);
+
+/* Where a configured target lies inside the root: no leading or trailing slashes. */
+void mnt_inside(const struct ctr *ctr, const struct conf *conf, const char *target, char *out,
+		size_t size);
+
+/* Does some lxc.mount.entry have this place inside the root ("dev") as its target? */
+bool mnt_covers(const struct ctr *ctr, const struct conf *conf, const char *place);
+
+/* All of lxc.mount.entry, in order. */
+int mnt_entries(int root, const struct ctr *ctr, const struct conf *conf);
+
+/* lxc.mount.auto: proc, sys, cgroup. */
+int mnt_auto(int root, const struct conf *conf);
+
+/* A procfs of our pid namespace on /proc unless one is there (execute). */
+int mnt_proc_if_none(int root);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Options as tables: one row gives the letter, the word, the target and the help. */
+#ifndef SAMPAN_OPTS_H
+#define SAMPAN_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "util.h"
+
+enum { OPTS_NAME = 1,                   /* needs a container: -n NAME or the first word */
+       OPTS_COMMAND = 2,                /* a command follows: its words are not ours */
+       OPTS_JSON = 4 };                 /* --json */
+
+enum { LIST_MAX = 64 };
+
+struct list {                           /* of an option that may be given several times */
+	unsigned n;
+	const char *item[LIST_MAX];
+};
+
+struct opt {
+	char c;                         /* 0: only the word */
+	const char *name;
+	const char *arg;                /* NULL: a bool; "X": a string; "X...": a struct list */
+	void *to;                       /* NULL: accepted as in LXC, without effect */
+	const char *help;
+};
+
+struct optset {
+	const char *usage, *about;
+	const struct opt *opts;
+	size_t n;
+	unsigned flags;
+};
+
+struct args {
+	const char *name, *lxcpath;
+	bool json, quiet;
+	int nrest;
+	char **rest;                    /* NULL-terminated */
+};
+
+/* Prints help or a usage error and exits when that is what the words ask for. */
+struct args opts_parse(const struct optset *set, int argc, char **argv);
+
+/* A number option's value, or a usage error. */
+unsigned long opts_number(const char *option, const char *value, unsigned long max);
+
+/* The nearest of `n` words, or NULL. `stride` is the size of a table row. */
+const char *nearest(const char *word, const char *const *first, size_t n, size_t stride);
+
+_Noreturn PRINTF(1, 2) void usage_error(const char *fmt, ...);
+
+#endif

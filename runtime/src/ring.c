@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "limits.h"
+#include "ring.h"
+
+enum { RING_BYTES = 16384, LOG_BYTES_MAX = 131072 };
+
+static struct {
+	int master, log;
+	size_t at, filled;
+	off_t logged;
+	const char *logfile;
+	char bytes[RING_BYTES];
+} ring = { .master = -1, .log = -1 };
+
+static void log_open(int extra)
+{
+	struct stat st;
+
+	ring.log = open(ring.logfile, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW |
+			O_CLOEXEC | O_NOCTTY | extra, 0600);
+	ring.logged = ring.log >= 0 && fstat(ring.log, &st) == 0 ? st.st_size : 0;
+}
+
+void ring_begin(int master, const char *logfile)
+{
+	ring.master = master;
+	ring.logfile = logfile;
+	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+	if (logfile[0])
+		log_open(0);
+}
+
+/* FILE becomes FILE.1: flash holds twice the limit at most. */
+static void log_rotate(void)
+{
+	char old[PATH_LEN_MAX + 4];
+
+	snprintf(old, sizeof(old), "%s.1", ring.logfile);
+	close(ring.log);
+	rename(ring.logfile, old);
+	log_open(O_TRUNC);
+}
+
+static void keep(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		ring.bytes[ring.at] = text[i];
+		ring.at = (ring.at + 1) % RING_BYTES;
+	}
+	ring.filled = ring.filled + n < RING_BYTES ? ring.filled + n : RING_BYTES;
+}
+
+void ring_drain(void)
+{
+	char buf[1024];
+	ssize_t n = read(ring.master, buf, sizeof(buf));
+
+	if (n <= 0)
+		return;
+	keep(buf, (size_t)n);
+	if (ring.log < 0)
+		return;
+	if (ring.logged + n > LOG_BYTES_MAX)
+		log_rotate();
+	/* Never waits for a slow medium; what it does not take is in the ring. */
+	if (ring.log >= 0 && write(ring.log, buf, (size_t)n) > 0)
+		ring.logged += n;
+}
+
+void ring_end(void)
+{
+	if (ring.master >= 0)
+		for (int i = 0; i < 64; i++)
+			ring_drain();
+	if (ring.log >= 0)
+		close(ring.log);
+	ring.log = ring.master = -1;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What a container without a spectator writes to its console: read always, so that it
+ * never blocks; the last of it is kept, and lxc.console.logfile gets it too. */
+#ifndef SAMPAN_RING_H
+#define SAMPAN_RING_H
+
+void ring_begin(int master, const char *logfile);       /* logfile "" : none */
+void ring_drain(void);
+void ring_end(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What all commands share: the container they are about and how they give up. */
+#ifndef SAMPAN_SAMPAN_H
+#define SAMPAN_SAMPAN_H
+
+#include <stdbool.h>
+#include "limits.h"
+#include "util.h"
+
+#define LXCPATH_DEFAULT "/var/lib/lxc"
+#define RUN_DEFAULT     "/run/sampan"           /* SAMPAN_RUN moves it, for tests */
+
+struct ctr {                                    /* a container as the command line names it */
+	const char *name, *lxcpath;
+	char dir[PATH_LEN_MAX];                 /* LXCPATH/NAME */
+	char config[PATH_LEN_MAX];              /* LXCPATH/NAME/config, or what -f said */
+};
+
+extern char **own_argv;                         /* as the process got it */
+
+/* Gives up: prints the error and exits with the command's own failure code. */
+_Noreturn void fail(void);
+
+/* Checks the name, builds the paths, names the subject of errors; fails otherwise. */
+void ctr_init(struct ctr *c, const char *name, const char *lxcpath);
+
+/* Is there a configuration? (LXC: "is the container defined") */
+bool ctr_defined(const struct ctr *c);
+
+void need_root(void);
+
+/* Closes every descriptor from `first` on, or marks it close-on-exec. */
+void close_from(int first, bool cloexec);
+
+/* snprintf that fails the command instead of cutting a path short. */
+PRINTF(3, 4) void path_fmt(char *buf, size_t size, const char *fmt, ...);
+
+int cmd_create(int argc, char **argv);
+int cmd_destroy(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_execute(int argc, char **argv);
+int cmd_attach(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_checkconfig(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+
+#endif

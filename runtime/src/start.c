@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the claim of a name to RUNNING, on the host's side, and the way back. What has
+ * been done is noted in `undo`; a failed start and a container's end walk the same
+ * table backwards.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include "feat.h"
+#include "guard.h"
+#include "launch.h"
+#include "start.h"
+#include "sys.h"
+#include "times.h"
+
+/* ---- undo ------------------------------------------------------------------- */
+
+enum { UNDO_STATE = 1, UNDO_CGROUP = 2, UNDO_CHILD = 4 };
+
+static void undo_state(struct start *s)
+{
+	state_remove(s->ctr->name);
+}
+
+static void undo_cgroup(struct start *s)
+{
+	cg_kill(&s->st.cg);
+	cg_remove(&s->st.cg);
+}
+
+static void undo_child(struct start *s)
+{
+	kill(s->pid, SIGKILL);
+	waitpid(s->pid, NULL, 0);
+}
+
+static const struct {
+	unsigned bit;
+	void (*back)(struct start *s);
+} undo_table[] = {                              /* in the order of a start */
+	{ UNDO_STATE, undo_state }, { UNDO_CGROUP, undo_cgroup }, { UNDO_CHILD, undo_child },
+};
+
+static void undo(struct start *s, unsigned which)
+{
+	int saved = errno;
+
+	for (size_t i = ARRAY_SIZE(undo_table); i-- > 0;)
+		if (s->undo & which & undo_table[i].bit)
+			undo_table[i].back(s);
+	s->undo &= ~which;
+	errno = saved;
+}
+
+/* ---- configuration ----------------------------------------------------------- */
+
+static void load_sink(const struct conf_msg *msg, void *arg)
+{
+	const struct start *s = arg;
+
+	if (!msg->warning || !s->quiet_conf)
+		conf_print(msg, NULL);
+}
+
+static int refuse_nic(const struct conf_nic *nic)
+{
+	static const char names[][8] = { "empty", "none", "veth", "macvlan", "ipvlan", "vlan", "phys" };
+
+	err_plain("%s:%u: network type %s is not supported yet", nic->at.file, nic->at.line,
+		  names[nic->type]);
+	err_hint("types there are: empty (loopback alone), none (the host's network)");
+	return -1;
+}
+
+static int load_conf(struct start *s)
+{
+	void *p = mmap(NULL, sizeof(*s->conf), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct conf *c = p;
+
+	if (p == MAP_FAILED)
+		return err_set("map memory for the configuration");
+	s->conf = c;
+	if (conf_load(c, s->ctr->config, load_sink, s) < 0) {
+		if (c->errors == 0)
+			return err_set("read %s", s->ctr->config);
+		err_plain("%s: %u error%s in the configuration", s->ctr->config, c->errors,
+			  c->errors == 1 ? "" : "s");
+		return -1;
+	}
+	for (unsigned i = 0; i < c->nnics; i++)
+		if (c->nic[i].used && c->nic[i].type != NET_EMPTY && c->nic[i].type != NET_NONE)
+			return refuse_nic(&c->nic[i]);
+	s->st.sig_halt = c->sig_halt;
+	s->st.sig_reboot = c->sig_reboot;
+	path_fmt(s->logfile, sizeof(s->logfile), "%s", c->console_logfile ? c->console_logfile : "");
+	return 0;
+}
+
+static void unload_conf(struct start *s)
+{
+	if (s->conf)
+		munmap(s->conf, sizeof(*s->conf));
+	s->conf = NULL;
+}
+
+/* ---- clone --------------------------------------------------------------------- */
+
+static unsigned long namespaces(const struct conf *c)
+{
+	unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
+
+	for (unsigned i = 0; i < c->nnics; i++)
+		if (c->nic[i].used && c->nic[i].type == NET_NONE)
+			return flags;
+	return flags | CLONE_NEWNET;
+}
+
+/* Straight into the v2 cgroup: joining it later waits 4..12 ms for a grace period. */
+static pid_t clone_into(const struct start *s, unsigned long flags)
+{
+	struct sys_clone_args args = {
+		.flags = flags | SYS_CLONE_INTO_CGROUP, .exit_signal = SIGCHLD,
+		.cgroup = (uint64_t)s->st.cg.v2fd,
+	};
+	pid_t pid = sys_clone3(&args);
+
+	if (pid < 0 && (errno == EINVAL || errno == E2BIG))
+		errno = ENOSYS;                 /* clone3 of 5.3 to 5.6 has no such field */
+	return pid;
+}
+
+static pid_t clone_child(struct start *s)
+{
+	unsigned long flags = namespaces(s->conf);
+	pid_t pid = -1;
+
+	if (s->st.cg.v2fd >= 0 && feat_on(FEAT_CLONE3)) {
+		pid = clone_into(s, flags);
+		if (pid >= 0 || !feat_lost(FEAT_CLONE3))
+			return pid;
+	}
+	return sys_clone(flags);
+}
+
+static int spawn(struct start *s)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set("socketpair");
+	s->sync = pair[0];
+	s->pid = clone_child(s);
+	if (s->pid == 0) {
+		close(pair[0]);
+		child_main(s, pair[1]);
+	}
+	close(pair[1]);
+	if (s->pid < 0) {
+		err_set("make the namespaces");
+		if (errno == EINVAL)
+			err_hint("the kernel lacks one of them: sampan checkconfig tells which");
+		return -1;
+	}
+	s->undo |= UNDO_CHILD;
+	times_mark("clone");
+	cg_close_join(&s->st.cg);
+	return 0;
+}
+
+/* ---- talking to the child ------------------------------------------------------- */
+
+static void take_fds(struct start *s, const struct sync_msg *m, struct msghdr *h)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(h);
+	int fds[TTYS_MAX + 2];
+	size_t n = 0, i = 0;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		n = n < ARRAY_SIZE(fds) ? n : ARRAY_SIZE(fds);
+		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+	}
+	if (m->console && n >= 2) {
+		s->ptys.console = fds[i++];
+		s->ptys.console_peer = fds[i++];        /* kept open: no hang-up between readers */
+	}
+	while (i < n && s->ptys.nttys < TTYS_MAX)
+		s->ptys.tty[s->ptys.nttys++] = fds[i++];
+}
+
+/* 'R', or 0 when the child is gone, or -1 with its error. */
+static int hear(struct start *s)
+{
+	union { char buf[CMSG_SPACE(sizeof(int) * (TTYS_MAX + 2))]; struct cmsghdr align; } u;
+	struct sync_msg m;
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	ssize_t n = recvmsg(s->sync, &h, MSG_CMSG_CLOEXEC);
+
+	if (n == 0)
+		return 0;
+	if (n != sizeof(m))
+		return err_set("hear from the container's first process");
+	if (m.kind == 'E') {
+		m.text[sizeof(m.text) - 1] = m.hint[sizeof(m.hint) - 1] = '\0';
+		err_plain("%s", m.text);
+		err_hint("%s", m.hint);
+		launch_code(m.code);
+		return -1;
+	}
+	take_fds(s, &m, &h);
+	return 'R';
+}
+
+static int died_silently(void)
+{
+	err_plain("the container's first process died before it could run the command");
+	err_hint("was it killed for lack of memory? see the kernel's log");
+	return -1;
+}
+
+static int set_state(struct start *s, enum run_state state)
+{
+	s->st.state = state;
+	return state_write(s->statedir, &s->st);
+}
+
+/* The child prepares meanwhile; then the policy, then its exec. */
+static int let_go(struct start *s)
+{
+	struct sync_msg go = { .kind = 'G' };
+	int rc;
+
+	s->st.init = task_of(s->pid);
+	if (set_state(s, ST_STARTING) < 0)      /* whoever finds us dead finds the child */
+		return -1;
+	rc = hear(s);
+	if (rc != 'R')
+		return rc < 0 ? -1 : died_silently();
+	times_mark("ready");
+	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
+		return -1;
+	times_mark("devices");
+	if (send(s->sync, &go, sizeof(go), MSG_NOSIGNAL) < 0)
+		return died_silently();
+	rc = hear(s);                           /* closed by exec */
+	times_mark("running");
+	close(s->sync);
+	s->sync = -1;
+	return rc < 0 ? -1 : set_state(s, ST_RUNNING);
+}
+
+static int start_once(struct start *s)
+{
+	s->ptys = (struct ptys){ .console = -1, .console_peer = -1 };
+	if (load_conf(s) < 0)
+		return -1;
+	times_mark("conf");
+	cg_init(&s->st.cg);
+	if (cg_detect(&s->host) < 0 || cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name) < 0)
+		return -1;
+	s->undo |= UNDO_CGROUP;
+	if (cg_make(&s->st.cg, &s->host, s->conf) < 0)
+		return -1;
+	times_mark("cgroup");
+	if (spawn(s) < 0 || let_go(s) < 0)
+		return -1;
+	unload_conf(s);
+	return 0;
+}
+
+static void close_ptys(struct start *s)
+{
+	close_fd(&s->ptys.console);
+	close_fd(&s->ptys.console_peer);
+	for (unsigned i = 0; i < s->ptys.nttys; i++)
+		close_fd(&s->ptys.tty[i]);
+}
+
+/* reboot(2) in a pid namespace kills its init: by SIGHUP to restart, SIGINT to halt. */
+static bool wants_reboot(const struct start *s, int status)
+{
+	return !s->app && WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP;
+}
+
+static int exit_code(const struct start *s, int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return !s->app && WTERMSIG(status) == SIGINT ? 0 : 128 + WTERMSIG(status);
+}
+
+static int claim(struct start *s)
+{
+	s->sync = s->socket = -1;
+	s->st.app = s->app;
+	s->st.state = ST_STARTING;
+	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
+	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
+	cg_init(&s->st.cg);
+	s->statedir = state_claim(s->ctr, &s->st);
+	if (s->statedir < 0)
+		return -1;
+	s->undo = UNDO_STATE;
+	times_mark("claim");
+	return monitor_listen(s);
+}
+
+int supervise(struct start *s, void (*running)(struct start *s))
+{
+	int status;
+
+	sigfillset(&s->signals);
+	sigprocmask(SIG_SETMASK, &s->signals, NULL);
+	if (claim(s) < 0) {
+		undo(s, ~0u);
+		return -1;
+	}
+	for (;;) {
+		if (start_once(s) < 0) {
+			undo(s, ~0u);
+			return -1;
+		}
+		times_write();
+		if (running)
+			running(s);
+		running = NULL;
+		status = monitor_run(s);
+		s->undo &= ~(unsigned)UNDO_CHILD;       /* reaped */
+		close_ptys(s);
+		if (!wants_reboot(s, status))
+			break;
+		undo(s, UNDO_CGROUP);
+		s->quiet_conf = true;
+	}
+	undo(s, ~0u);
+	return exit_code(s, status);
+}

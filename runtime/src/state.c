@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include "feat.h"
+#include "path.h"
+#include "state.h"
+#include "sys.h"
+
+enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) };
+
+static const char words[][9] = { "STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING",
+				 "FREEZING", "FROZEN", "THAWED" };
+
+const char *state_word(enum run_state s)
+{
+	return words[s];
+}
+
+/* ---- tasks ---------------------------------------------------------------- */
+
+/* False when there is no such process, or only its zombie. */
+static bool read_stat(pid_t pid, uint64_t *start)
+{
+	char path[40], text[1024], state, *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_small(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return false;
+	p = strrchr(text, ')');         /* the name may hold anything, also ") Z 1" */
+	if (!p || sscanf(p + 1, " %c", &state) != 1)
+		return false;
+	for (int field = 2; field < 22 && p; field++)
+		p = strchr(p + 1, ' ');
+	return p && sscanf(p, "%" SCNu64, start) == 1 && state != 'Z' && state != 'X';
+}
+
+struct task task_of(pid_t pid)
+{
+	struct task t = { .pid = pid };
+
+	if (!read_stat(pid, &t.start))
+		t.pid = 0;
+	return t;
+}
+
+bool task_alive(const struct task *t)
+{
+	uint64_t start;
+
+	return t->pid > 0 && read_stat(t->pid, &start) && start == t->start;
+}
+
+int task_pidfd(const struct task *t)
+{
+	int fd;
+
+	if (!feat_on(FEAT_PIDFD) || t->pid <= 0)
+		return -1;
+	fd = sys_pidfd_open(t->pid);
+	if (fd < 0) {
+		feat_lost(FEAT_PIDFD);
+		return -1;
+	}
+	if (task_alive(t))              /* checked after opening: no successor can slip in */
+		return fd;
+	close(fd);
+	errno = ESRCH;
+	return -1;
+}
+
+int task_signal(const struct task *t, int sig)
+{
+	CLEAN_FD int fd = task_pidfd(t);
+
+	if (fd >= 0)
+		return sys_pidfd_signal(fd, sig);
+	if (feat_on(FEAT_PIDFD) || !task_alive(t)) {
+		errno = ESRCH;
+		return -1;
+	}
+	return kill(t->pid, sig);
+}
+
+/* ---- the folder ------------------------------------------------------------- */
+
+static bool private_dir(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+int state_root(void)
+{
+	const char *path = getenv("SAMPAN_RUN");
+	CLEAN_FD int fd = -1;
+
+	path = path && *path ? path : RUN_DEFAULT;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_set("mkdir %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_set("open %s", path);
+	if (!private_dir(fd)) {
+		err_plain("%s is not a private folder of this user", path);
+		err_hint("it must belong to root with mode 0700");
+		return -1;
+	}
+	return take_fd(&fd);
+}
+
+static int open_dir(int root, const char *name)
+{
+	return openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void remove_dir(int root, const char *name)
+{
+	static const char files[][10] = { "state", "state.new", "socket" };
+	CLEAN_FD int dir = open_dir(root, name);
+
+	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(files); i++)
+		unlinkat(dir, files[i], 0);
+	unlinkat(root, name, AT_REMOVEDIR);
+}
+
+void state_remove(const char *name)
+{
+	CLEAN_FD int root = state_root();
+
+	if (root < 0)
+		return;
+	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
+	remove_dir(root, name);
+}
+
+/* ---- the file ---------------------------------------------------------------- */
+
+int state_write(int dir, const struct state *st)
+{
+	CLEAN_FD int fd = openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+				 O_CLOEXEC, 0600);
+	char text[STATE_BYTES_MAX];
+	int n;
+
+	if (fd < 0)
+		return err_set("create state.new");
+	n = snprintf(text, sizeof(text),
+		     "state %s\ninit %d %" PRIu64 "\nsupervisor %d %" PRIu64 "\napp %d\nhalt %d\n"
+		     "lxcpath %s\nconfig %s\n", state_word(st->state), st->init.pid, st->init.start,
+		     st->supervisor.pid, st->supervisor.start, st->app, st->sig_halt, st->lxcpath,
+		     st->config);
+	for (unsigned i = 0; i < st->cg.n; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "cgroup %d%d %s\n",
+			      st->cg.dir[i].v2, st->cg.dir[i].track, st->cg.dir[i].path);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "end\n");
+	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
+		return err_set("write the state file");
+	return 0;
+}
+
+static bool parse_task(const char *v, struct task *t)
+{
+	return sscanf(v, "%d %" SCNu64, &t->pid, &t->start) == 2;
+}
+
+static bool parse_cgroup(const char *v, struct cg *cg)
+{
+	struct cg_dir *d = &cg->dir[cg->n];
+
+	if (cg->n == CG_MAX || strlen(v) < 4 || strlen(v + 3) >= sizeof(d->path) ||
+	    !strstr(v + 3, "/sampan/"))
+		return false;
+	d->v2 = v[0] == '1';
+	d->track = v[1] == '1';
+	strcpy(d->path, v + 3);
+	cg->n++;
+	return true;
+}
+
+static bool parse_path(const char *v, char *path)
+{
+	if (strlen(v) >= PATH_LEN_MAX)
+		return false;
+	strcpy(path, v);
+	return true;
+}
+
+static bool parse_line(const char *key, const char *v, struct state *st)
+{
+	if (strcmp(key, "init") == 0)
+		return parse_task(v, &st->init);
+	if (strcmp(key, "supervisor") == 0)
+		return parse_task(v, &st->supervisor);
+	if (strcmp(key, "cgroup") == 0)
+		return parse_cgroup(v, &st->cg);
+	if (strcmp(key, "lxcpath") == 0)
+		return parse_path(v, st->lxcpath);
+	if (strcmp(key, "config") == 0)
+		return parse_path(v, st->config);
+	if (strcmp(key, "app") == 0)
+		st->app = *v == '1';
+	if (strcmp(key, "halt") == 0)
+		st->sig_halt = atoi(v);
+	for (unsigned i = 0; strcmp(key, "state") == 0 && i < ARRAY_SIZE(words); i++)
+		if (strcmp(v, words[i]) == 0)
+			st->state = (enum run_state)i;
+	return true;
+}
+
+/* A file that is cut short (disk full, power) does not end in "end": not loaded. */
+static int parse_file(char *text, struct state *st)
+{
+	size_t n = strlen(text);
+	char *line, *save;
+
+	if (n < 4 || strcmp(text + n - 4, "end\n") != 0)
+		return -1;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *v = strchr(line, ' ');
+
+		if (v)
+			*v++ = '\0';
+		if (v && !parse_line(line, v, st))
+			return -1;
+	}
+	return 0;
+}
+
+static int load_at(int root, const char *name, struct state *st)
+{
+	CLEAN_FD int dir = open_dir(root, name);
+	char text[STATE_BYTES_MAX];
+
+	memset(st, 0, sizeof(*st));
+	cg_init(&st->cg);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : err_set("open the state folder");
+	if (read_small(dir, "state", text, sizeof(text)) < 0)
+		return errno == ENOENT ? 0 : err_set("read the state file");
+	if (parse_file(text, st) < 0) {
+		err_plain("the state file is damaged");
+		err_hint("is the file system full? remove " RUN_DEFAULT "/%s when nothing of the "
+			 "container runs", name);
+		return -1;
+	}
+	return 1;
+}
+
+int state_load(const char *name, struct state *st)
+{
+	CLEAN_FD int root = state_root();
+
+	return root < 0 ? -1 : load_at(root, name, st);
+}
+
+int state_of(const struct ctr *ctr, struct state *st)
+{
+	int rc = state_load(ctr->name, st);
+
+	if (rc == 1 && (strcmp(st->lxcpath, ctr->lxcpath) != 0 ||
+			(!task_alive(&st->init) && !task_alive(&st->supervisor))))
+		rc = 0;
+	if (rc == 0)
+		st->state = ST_STOPPED;
+	return rc;
+}
+
+/* ---- claiming ------------------------------------------------------------------ */
+
+static int in_use(const struct ctr *ctr, const struct state *old)
+{
+	if (strcmp(old->lxcpath, ctr->lxcpath) != 0)
+		return err_plain("a container of this name runs already, from %s", old->lxcpath);
+	if (task_alive(&old->supervisor))
+		return err_plain("the container is already %s",
+				 old->state == ST_STARTING ? "starting" : "running");
+	err_plain("the container is already running (pid %d), but its supervisor is gone",
+		  old->init.pid);
+	err_hint("sampan stop %s ends it and cleans up", ctr->name);
+	return -1;
+}
+
+int state_claim(const struct ctr *ctr, struct state *st)
+{
+	CLEAN_FD int root = state_root(), dir = -1;
+	struct state old;
+
+	if (root < 0)
+		return -1;
+	if (flock(root, LOCK_EX) < 0)           /* until `root` is closed */
+		return err_set("lock " RUN_DEFAULT);
+	if (mkdirat(root, ctr->name, 0700) < 0) {
+		if (errno != EEXIST)
+			return err_set("mkdir " RUN_DEFAULT "/%s", ctr->name);
+		if (load_at(root, ctr->name, &old) < 0)
+			return -1;
+		if (task_alive(&old.supervisor) || task_alive(&old.init))
+			return in_use(ctr, &old);
+		cg_kill(&old.cg);
+		cg_remove(&old.cg);
+	}
+	dir = open_dir(root, ctr->name);
+	if (dir < 0)
+		return err_set("open " RUN_DEFAULT "/%s", ctr->name);
+	st->supervisor = task_of(getpid());
+	return state_write(dir, st) < 0 ? -1 : take_fd(&dir);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known about a running container: /run/sampan/NAME/state, a text file that
+ * is written to a temporary name and renamed. A pid counts only together with its
+ * start time, so a recycled pid is never taken for ours. Beside it stands `socket`.
+ */
+#ifndef SAMPAN_STATE_H
+#define SAMPAN_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "cgroup.h"
+#include "sampan.h"
+
+enum run_state { ST_STOPPED, ST_STARTING, ST_RUNNING, ST_STOPPING, ST_ABORTING, ST_FREEZING,
+		 ST_FROZEN, ST_THAWED };
+
+struct task {
+	pid_t pid;                      /* 0: none */
+	uint64_t start;                 /* clock ticks after boot, field 22 of /proc/PID/stat */
+};
+
+struct state {
+	enum run_state state;
+	struct task init, supervisor;
+	bool app;
+	int sig_halt, sig_reboot;       /* 0: not configured */
+	char lxcpath[PATH_LEN_MAX];
+	char config[PATH_LEN_MAX];
+	struct cg cg;
+};
+
+const char *state_word(enum run_state s);       /* "RUNNING" */
+
+struct task task_of(pid_t pid);
+bool task_alive(const struct task *t);          /* a zombie is not alive */
+
+/* A pidfd of a task that is still the one meant, or -1. */
+int task_pidfd(const struct task *t);
+
+/* Signals exactly this task, never a successor of its pid. 0 or -1. */
+int task_signal(const struct task *t, int sig);
+
+/* The 0700 folder of all states; made when missing, refused when not ours. */
+int state_root(void);
+
+/*
+ * Takes NAME for a new start: exactly one of many callers gets the folder, left-overs
+ * of a dead container are cleaned up. The descriptor of the folder, or -1.
+ */
+int state_claim(const struct ctr *ctr, struct state *st);
+
+int state_write(int dir, const struct state *st);
+
+/* 1: loaded; 0: no such container runs (st is STOPPED then); -1: error. */
+int state_load(const char *name, struct state *st);
+
+/* The container of this name under this lxcpath, as it really is now. */
+int state_of(const struct ctr *ctr, struct state *st);
+
+/* Removes the folder of NAME and what is in it. */
+void state_remove(const char *name);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "feat.h"
+#include "monitor.h"
+#include "opts.h"
+#include "state.h"
+#include "stop.h"
+
+enum { NOT_RUNNING = 2 };               /* lxc-stop's exit code for it */
+
+static bool wait_task(const struct task *t, int milliseconds)
+{
+	CLEAN_FD int fd = task_pidfd(t);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	if (fd >= 0)
+		return poll(&p, 1, milliseconds) > 0;
+	while (task_alive(t) && milliseconds > 0) {     /* kernels before 5.3 */
+		poll(NULL, 0, 10);
+		milliseconds -= 10;
+	}
+	return !task_alive(t);
+}
+
+/* A container whose supervisor is gone: do its work from here. */
+static int stop_orphan(const struct ctr *ctr, struct state *st, const struct stop_how *how)
+{
+	int sig = st->sig_halt ? st->sig_halt : st->app ? SIGTERM : SIGPWR;
+	bool gone = false;
+
+	if (how->reboot) {
+		err_plain("its supervisor is gone, so it cannot be restarted in place");
+		err_hint("stop and start it");
+		return -1;
+	}
+	if (!how->kill && task_signal(&st->init, sig) == 0) {
+		if (how->nowait)
+			return 0;
+		gone = wait_task(&st->init, how->timeout);
+	}
+	if (!gone && how->nokill)
+		return err_plain("it did not stop in time");
+	if (!gone) {
+		cg_kill(&st->cg);
+		task_signal(&st->init, SIGKILL);
+		wait_task(&st->init, 10000);
+	}
+	cg_remove(&st->cg);
+	state_remove(ctr->name);
+	return 0;
+}
+
+int stop_container(const struct ctr *ctr, struct state *st, const struct stop_how *how)
+{
+	CLEAN_FD int fd = task_alive(&st->supervisor) ? monitor_connect(ctr->name) : -1;
+
+	if (fd < 0)
+		return stop_orphan(ctr, st, how);
+	if (monitor_ask(fd, how->kill ? "kill\n" : how->reboot ? "reboot\n" : "halt\n") < 0)
+		return -1;
+	if (how->nowait || how->reboot || monitor_wait_end(fd, how->kill ? -1 : how->timeout))
+		return 0;
+	if (how->nokill)
+		return err_plain("it did not stop in time");
+	if (monitor_ask(fd, "kill\n") < 0)
+		return -1;
+	monitor_wait_end(fd, -1);
+	return 0;
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	static struct stop_how how;
+	static const char *timeout;
+	static const struct opt opts[] = {
+		{ 'k', "kill", NULL, &how.kill, "kill at once instead of asking to halt" },
+		{ 'r', "reboot", NULL, &how.reboot, "let its init restart it" },
+		{ 'W', "nowait", NULL, &how.nowait, "do not wait for the end" },
+		{ 't', "timeout", "SECONDS", &timeout, "time to halt before it is killed (60)" },
+		{ 0, "nokill", NULL, &how.nokill, "do not kill it then" },
+		{ 0, "nolock", NULL, NULL, NULL },
+	};
+	static const struct optset set = {
+		"stop [-n] NAME [-k | -r | -W] [-t SECONDS]",
+		"Asks the container to halt (lxc.signal.halt; SIGPWR to a system's init, SIGTERM to\n"
+		"an application) and waits. Exit code 2: it was not running.",
+		opts, ARRAY_SIZE(opts), OPTS_NAME,
+	};
+	struct args a = opts_parse(&set, argc, argv);
+	struct state st;
+	struct ctr ctr;
+
+	need_root();
+	ctr_init(&ctr, a.name, a.lxcpath);
+	how.timeout = 1000 * (int)opts_number("-t", timeout ? timeout : "60", 1000000);
+	switch (state_of(&ctr, &st)) {
+	case 1:
+		break;
+	case 0:
+		err_plain("%s is not running", a.name);
+		die(NOT_RUNNING);
+	default:
+		fail();
+	}
+	if (stop_container(&ctr, &st, &how) < 0)
+		fail();
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SAMPAN_STOP_H
+#define SAMPAN_STOP_H
+
+#include "state.h"
+
+struct stop_how {
+	bool kill, reboot, nowait, nokill;
+	int timeout;                    /* milliseconds until it is killed */
+};
+
+/* Stops a running container and waits until nothing of it is left. 0 or -1. */
+int stop_container(const struct ctr *ctr, struct state *st, const struct stop_how *how);
+
+#endif
