@@ -93,6 +93,8 @@ void conf_print(const struct conf_msg *msg, void *arg)
 		     msg->warning ? "note: " : "", msg->key ? msg->key : "",
 		     msg->key ? " = " : "", value, msg->key || msg->value ? ": " : "", msg->text,
 		     msg->hint ? "\n  hint: " : "", msg->hint ? msg->hint : "");
+	if ((size_t)n >= sizeof(line))  /* cut, but still a line */
+		line[sizeof(line) - 2] = '\n';
 	if (n > 0)
 		write_all(STDERR_FILENO, line, strlen(line));
 }

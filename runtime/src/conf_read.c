@@ -105,11 +105,6 @@ static void load_lines(struct load *l, int fd, const char *file, load_line_fn *l
 	l->key = l->value = NULL;
 }
 
-static void open_failed(struct load *l)
-{
-	load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
-}
-
 static void load_dir(struct load *l, int dirfd, const char *path);
 
 static bool is_open(const struct load *l, const struct stat *st)
@@ -120,17 +115,34 @@ static bool is_open(const struct load *l, const struct stat *st)
 	return false;
 }
 
-/* O_NONBLOCK: a FIFO in the place of a file must not hang a start. */
+/*
+ * Opens a regular file or a directory. Looked at first, because the open of a watchdog
+ * starts it; O_NONBLOCK, because that of a FIFO would wait. -1: reported.
+ */
+static int open_input(struct load *l, int at, const char *name, struct stat *st)
+{
+	int fd = -1;
+
+	if (fstatat(at, name, st, 0) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
+		load_error(l, "not a regular file");
+		return -1;
+	}
+	fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && fstat(fd, st) == 0)
+		return fd;
+	load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
+	close_fd(&fd);
+	return -1;
+}
+
 static void load_file(struct load *l, int at, const char *name, const char *path)
 {
-	int fd CLEAN_FD = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	int fd CLEAN_FD = open_input(l, at, name, &st);
 	const char *file;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		open_failed(l);
+	if (fd < 0)
 		return;
-	}
 	if (is_open(l, &st)) {
 		load_error(l, "the file includes itself");
 		return;
@@ -220,13 +232,11 @@ static void load_dir(struct load *l, int dirfd, const char *path)
 
 void load_fstab(struct load *l, const char *path, load_line_fn *line)
 {
-	int fd CLEAN_FD = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	int fd CLEAN_FD = open_input(l, AT_FDCWD, path, &st);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		open_failed(l);
-	else if (!S_ISREG(st.st_mode))
-		load_error(l, "not a regular file");
-	else
+	if (fd >= 0 && S_ISREG(st.st_mode))
 		load_lines(l, fd, path, line);
+	else if (fd >= 0)
+		load_error(l, "not a regular file");
 }

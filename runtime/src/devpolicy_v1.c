@@ -101,7 +101,8 @@ static int parse_list(char *list, struct dev_rules *r)
 
 /*
  * A deny-list reads `a *:* rwm` whatever it denies; then only this and the result of
- * each write are there to go by.
+ * each write are there to go by. Kernels before 3.7, which know no deny-lists, read
+ * something else here, and are refused.
  */
 static int check_list(int cgfd, const struct dev_rules *r)
 {

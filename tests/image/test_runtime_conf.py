@@ -217,6 +217,11 @@ def test_a_missing_file_a_directory_and_a_fifo(tool: Path, tmp_path: Path) -> No
         assert done.returncode == 1 and done.stderr.startswith(f"{path}: {says}")
 
 
+def test_a_message_stays_one_line_however_long_it_is(read: Reader, tmp_path: Path) -> None:
+    options = "x" * (4096 - len("lxc.mount.entry = proc /proc / "))
+    assert read(f"lxc.mount.entry = proc /proc / {options}\nlxc.x = 1\n").said.count("\n") == 3
+
+
 def test_an_empty_file_is_a_configuration(read: Reader) -> None:
     assert read("") == Read(True, [], "")
 
@@ -513,6 +518,11 @@ def test_a_mistake_in_the_fstab_names_its_own_line(read: Reader) -> None:
     assert "fstab:2: /a b none ro: the type none needs" in got.said
     assert "fstab:3: " in got.said and "  hint: proc /c/rootfs/proc proc ro 0 0\n" in got.said
     assert "config" not in got.said
+
+
+def test_an_fstab_that_is_none(read: Reader) -> None:
+    for path in ("/", "/dev/null"):
+        assert f"config:1: lxc.mount.fstab = {path}: not a regular file\n" == read(f"lxc.mount.fstab = {path}\n").said
 
 
 def test_a_missing_fstab(read: Reader) -> None:
