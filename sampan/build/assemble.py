@@ -11,37 +11,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from sampan.board import load
 from sampan.board.model import Board
 from sampan.build import action
+from sampan.build import kernel as kernels
 from sampan.build.image import FORMAT, File, Image, KernelInfo, save
 from sampan.core.errors import SampanError
-from sampan.core.files import refuse_os_error
 
 INITRDS = ("cpio.gz", "cpio.zst", "cpio")  #: in the order in which -initrd takes them
-
-
-class KernelFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of kernel.json; file names are relative to it."""
-
-    release: str
-    version: str
-    image: str
-    boot: str
-    config: str
-    modules: list[str]
-
-
-def read_kernel(path: Path) -> KernelFiles:
-    """kernel.json; a damaged one is a SampanError."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=KernelFiles)
-    except msgspec.MsgspecError as error:
-        raise SampanError(f"{path}: {error}", hint="build the kernel step again") from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
 
 
 def file_of(path: Path, folder: Path) -> File:
@@ -86,7 +63,7 @@ def initrd_of(formats: Iterable[str]) -> str:
 
 def assemble(board: Board, *, kernel: Path, manifest: Path, data: Path, rootfs: Iterable[Path], folder: Path) -> Image:
     """The content of image.json for files below `folder`."""
-    info = read_kernel(kernel)
+    info = kernels.load(kernel)
     images = rootfs_files(rootfs, folder)
     return Image(
         format=FORMAT,

@@ -1,8 +1,8 @@
 """`python -m sampan.build.busybox`: a static busybox from the source tar and kconfig fragments.
 
 Outputs beside --out: NAME.links (one applet path a line, for the manifest) and NAME.config.
-Same inputs give the same bytes in any folder: the build runs in a temporary folder whose path
-is mapped away, and the banner's time is --epoch.
+Same inputs give the same bytes in any folder: no path of the build
+machine goes in, and the banner's time is --epoch.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import os
 import re
 import sys
 import tarfile
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sampan.build import action, kconfig, toolchain
+from sampan.build import action, kconfig, toolchain, work
 from sampan.core import paths
 from sampan.core.errors import SampanError
 from sampan.core.files import atomic, refuse_os_error, write_text
@@ -50,18 +49,22 @@ class Result:
 
 
 def build(
-    chain: toolchain.Toolchain, source: Path, fragments: Sequence[Path], *, jobs: int = 1, epoch: int = _EPOCH
+    chain: toolchain.Toolchain,
+    source: Path,
+    fragments: Sequence[Path],
+    *,
+    folder: Path,
+    jobs: int = 1,
+    epoch: int = _EPOCH,
 ) -> Result:
-    """Configure and compile; raises SampanError when a requested symbol was dropped."""
+    """Configure and compile below `folder`; raises SampanError when a requested symbol was dropped."""
     requests = kconfig.merge([kconfig.read_fragment(path) for path in fragments])
-    with tempfile.TemporaryDirectory(prefix="sampan-busybox-") as name:
-        folder = Path(name)
-        tree = _unpack(source, folder)
-        make = _Make(chain, folder, tree, jobs, epoch)
-        config = _configure(make, requests)
-        make.run("busybox", "busybox.links")
-        links = (make.out / "busybox.links").read_text(encoding="ascii").split()
-        return Result((make.out / "busybox").read_bytes(), sorted(links), config)
+    tree = _unpack(source, folder)
+    make = _Make(chain, folder, tree, jobs, epoch)
+    config = _configure(make, requests)
+    make.run("busybox", "busybox.links")
+    links = (make.out / "busybox.links").read_text(encoding="ascii").split()
+    return Result((make.out / "busybox").read_bytes(), sorted(links), config)
 
 
 def _unpack(source: Path, folder: Path) -> Path:
@@ -91,7 +94,7 @@ class _Make:
 
     @staticmethod
     def _variables(chain: toolchain.Toolchain, folder: Path) -> list[str]:
-        # cc's own words, not run.shlex: busybox's Makefile hands $(CC) to a shell.
+        # One program without blanks: busybox's Makefile hands $(CC) to a shell.
         wrapper = folder / "zcc"
         wrapper.write_text(_WRAPPER.format(command=" ".join(map(_quoted, chain.cc))), encoding="utf-8")
         wrapper.chmod(0o755)
@@ -155,7 +158,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _main(args: argparse.Namespace) -> None:
     chain = toolchain.load(args.toolchain) if args.toolchain else toolchain.choose(args.arch)
-    write(build(chain, args.source, args.fragment, jobs=args.jobs, epoch=args.epoch), args.out)
+    with work.folder(args.out.with_name(f".{args.out.name}.work")) as folder:
+        result = build(chain, args.source, args.fragment, folder=folder, jobs=args.jobs, epoch=args.epoch)
+    write(result, args.out)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ import argparse
 import io
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 import msgspec
 
-from sampan.build import action, debian, fetch
+from sampan.build import action, debian, fetch, work
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import atomic, refuse_os_error
@@ -127,8 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="sampan-busybox-") as folder:
-        pack(prepare(load(args.pins), Path(folder)), args.out)
+    with work.folder(args.out.with_name(f".{args.out.name}.work")) as folder:
+        pack(prepare(load(args.pins), folder), args.out)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ import argparse
 import shutil
 import sys
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import msgspec
 
 from sampan.board import load as boards
 from sampan.board.model import Board
-from sampan.build import action, deb, debian, kernelcheck, kernelimage, modinfo, modules
+from sampan.build import action, deb, debian, kernelcheck, kernelimage, modinfo, modules, work
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error, write_bytes, write_text
@@ -141,13 +141,13 @@ def _release_folder(path: Path) -> Path:
 
 def build(board: Board, folder: Path) -> Kernel:
     """Make everything of the kernel below `folder` and return what kernel.json holds (it is written last)."""
-    with tempfile.TemporaryDirectory(prefix="sampan-kernel-") as name:
-        given = provide(board, Path(name))
+    with work.folder(folder / ".unpacked") as unpacked:
+        given = provide(board, unpacked)
         data = _read(given.image)
         kernel = _unpack(given.image, data)
         config = _config(board, given, kernel)
         where = f"board {board.name}: {given.config.name if given.config else given.image.name}"
-        kernelcheck.require(kernelcheck.check_text(config, where))
+        kernelcheck.require(kernelcheck.check_text(config, where, kernel.release), _cgroup(board))
         if given.modules and given.modules.name != kernel.release:
             raise SampanError(
                 f"board {board.name}: the kernel is {kernel.release}, the modules are for {given.modules.name}",
@@ -164,6 +164,12 @@ def build(board: Board, folder: Path) -> Kernel:
         return Kernel(
             release=kernel.release, version=given.version, boot_shape=shape, modules=[item.name for item in order]
         )
+
+
+def _cgroup(board: Board) -> Literal["v1", "v2"]:
+    """The cgroup version whose device list the board boots with (hybrid keeps its devices on v1)."""
+    given = [word.partition("=")[2] for word in board.kernel.cmdline if word.startswith("sampan.cgroup=")]
+    return "v1" if given and given[-1] in ("v1", "hybrid") else "v2"
 
 
 def _read(path: Path) -> bytes:

@@ -19,6 +19,7 @@ from sampan.build import decompress, kconfig, kernelimage
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error
+from sampan.core.progress import note
 
 Level = Literal["must", "should", "may"]
 Version = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+$")]
@@ -165,17 +166,28 @@ def _prefix(data: bytes) -> bytes:
         return b""
 
 
-def require(report: Report, cgroups: tuple[Literal["v1", "v2"], ...] = ("v2",)) -> None:
-    """SampanError when a must-have is missing for all cgroups of `cgroups`, or for every version.
+def require(report: Report, cgroup: Literal["v1", "v2"]) -> None:
+    """SampanError when a must-have of that cgroup version (or of both) is missing.
 
-    Without v1 options a kernel still runs containers with v2, and the other way round; without
-    both, or without a general must-have, it does not.
+    What only the other version lacks is a note: such a kernel works, but not with
+    sampan.cgroup= set to that version.
     """
-    if report.supports("v1") or report.supports("v2"):
+    for row in report.missing:
+        if row.option.cgroup not in ("all", cgroup):
+            note(f"{report.source}: no containers with cgroup {row.option.cgroup}: {_line(row)}")
+    if report.supports(cgroup):
         return
-    lines = [f"CONFIG_{row.option.name}={row.value}: {row.remark or row.option.reason}" for row in report.missing]
+    lines = [_line(row) for row in report.missing if row.option.cgroup in ("all", cgroup)]
     listed = "".join(f"\n  {line}" for line in lines)
+    other: Literal["v1", "v2"] = "v1" if cgroup == "v2" else "v2"
+    hint = "set these options and build the kernel again"
+    if report.supports(other):
+        hint += f"; or boot with sampan.cgroup={other} in kernel.cmdline, which this kernel can do"
     raise SampanError(
-        f"{report.source}: this kernel cannot run containers{listed}",
-        hint="set these options and build the kernel again; `sampan kernel check FILE` shows all of them",
+        f"{report.source}: this kernel cannot run containers with cgroup {cgroup}{listed}",
+        hint=f"{hint}; `sampan kernel check FILE` shows all options",
     )
+
+
+def _line(row: Row) -> str:
+    return f"CONFIG_{row.option.name}={row.value}: {row.remark or row.option.reason}"

@@ -143,7 +143,8 @@ def unescape(text: str) -> str:
 
 def attributes(entry: Entry) -> str:
     """The attribute columns of an entry, "-" when it has none."""
-    words = [f"{escape(name)}={escape(value)}" for name, value in entry.xattrs]
+    equals = "\\075"  # of a name; the first plain one ends it
+    words = [f"{escape(name).replace('=', equals)}={escape(value)}" for name, value in entry.xattrs]
     if entry.allow:
         words.append(f"allow={','.join(entry.allow)}")
     return " ".join(words) or "-"

@@ -104,7 +104,9 @@ def _parse_line(words: list[str], where: str, folder: Path) -> Line:
             raise _Bad(f"{path}: nothing follows `absent`, here {words[2]!r} does")
         return Line(where, path, None, folder)
     if words[1] not in set(Kind):
-        raise _Bad(f"{path}: unknown type {words[1]!r}", did_you_mean(words[1], [*Kind, ABSENT]))
+        raise _Bad(
+            f"{path}: unknown type {words[1]!r}", did_you_mean(words[1], [ABSENT, *(kind.value for kind in Kind)])
+        )
     kind = Kind(words[1])
     if len(words) < 5:
         raise _Bad(f"{path}: {kind} needs mode, uid and gid", f"such as: {path} {kind} 0755 0 0")

@@ -20,7 +20,7 @@ from sampan.board import load
 from sampan.board.model import Board
 from sampan.build import action
 from sampan.build.manifest import Entry, Kind, Manifest, Sources, encode, read_text, save
-from sampan.build.manifest_input import Line, parse_path, read_manifest, read_overlay
+from sampan.build.manifest_input import OVERLAY_MANIFEST, Line, parse_path, read_manifest, read_overlay
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
 from sampan.core.files import refuse_os_error, sha256_file
 
@@ -194,8 +194,7 @@ def input_files(layers: Iterable[Path]) -> list[Path]:
     """
     found: set[Path] = set()
     for layer in layers:
-        if layer.is_file():
-            found.add(layer)
+        found |= {path for path in (layer, layer / OVERLAY_MANIFEST) if path.is_file()}
         for line in read_layer(layer):
             source = line.source.removeprefix("@template:")
             if source and source != "-" and not source.startswith("@"):

@@ -28,7 +28,7 @@ MODULE = "module "  #: a module's part is this and its name
 
 @dataclass(frozen=True)
 class Row:
-    """One file, its path as the manifest writes it. `size` are its bytes, `packed` its estimated share of the compressed image."""
+    """One file, its path as the manifest writes it. `packed` is its estimated share of the compressed image."""
 
     path: str
     part: str

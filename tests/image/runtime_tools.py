@@ -14,7 +14,7 @@ from sampan.core.run import run
 
 RUNTIME = paths.ROOT / "runtime"
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wformat=2", "-Werror")
-STANDARD = ("-std=c11", "-D_GNU_SOURCE", f"-I{RUNTIME / 'src'}", f"-I{RUNTIME / 'tests'}")
+STANDARD = ("-std=c11", "-D_GNU_SOURCE", f"-I{RUNTIME / 'src'}", f"-I{RUNTIME / 'tests'}", f"-I{RUNTIME / 'fuzz'}")
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 #: The files of the reader and the policy, which know nothing of starting containers.

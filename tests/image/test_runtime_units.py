@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
-from runtime_tools import RUNTIME, STANDARD, WARNINGS, build, compiler
+from runtime_tools import READER, RUNTIME, STANDARD, WARNINGS, build, compiler
 
 from sampan.config import keygen, keys
 from sampan.core.run import run
@@ -29,3 +30,18 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
     sources = sorted(path for name in names for path in (RUNTIME / "src").glob(name))
     assert len(sources) > 10
     run([*command, *STANDARD, *WARNINGS, "-Os", f"-I{tmp_path}", "-c", *sources], cwd=tmp_path)
+
+
+FUZZED = {"conf": READER, "mount": READER, "rules": ["rules.c", "util.c"]}
+
+
+@pytest.mark.parametrize("target", FUZZED)
+def test_fuzz_for_a_while(target: str, tmp_path: Path) -> None:
+    """A short run with a fixed seed; SAMPAN_FUZZ_ROUNDS makes it as long as you like."""
+    rounds = os.environ.get("SAMPAN_FUZZ_ROUNDS", "4000")
+    folder = RUNTIME / "fuzz"
+    sources = [f"../fuzz/fuzz_{target}.c", *FUZZED[target]]
+    program = build(tmp_path, "fuzz", "fuzz/driver.c", sources)
+    corpus = sorted((folder / "corpus" / target).iterdir())
+    said = run([program, rounds, "1", *corpus], cwd=tmp_path, env={"UBSAN_OPTIONS": "abort_on_error=1"}).stdout
+    assert said == f"{int(rounds) + len(corpus)} inputs\n"

@@ -1,0 +1,45 @@
+"""What belongs to one board: its folder's files and the containers it asks for."""
+
+import os
+
+from sampan.core import paths
+
+
+def board_file(env, name):
+    """A file that board.toml names: relative to the board's folder, or absolute."""
+    return env.File(str(paths.boards_dir() / env["BOARD"] / name))
+
+
+def kernel_inputs(env, kernel):
+    """What the kernel step reads besides board.toml: the files that provider = "files" names.
+
+    A folder of modules is no node; what is in it, with sizes and times, is a value.
+    """
+    given = [paths.boards_dir() / env["BOARD"] / name for name in (kernel.image, kernel.config, kernel.modules) if name]
+    folders = [path for path in given if path.is_dir()]
+    files = [(str(path), *os.stat(path)[6:9:2]) for folder in folders for path in sorted(folder.rglob("*"))]
+    return [*(env.File(str(path)) for path in given if path not in folders), *([env.Value(files)] if files else [])]
+
+
+def board_overlay(env):
+    """The board's overlay folder as a string, "" when it has none."""
+    folder = paths.boards_dir() / env["BOARD"] / "overlay"
+    return str(folder) if folder.is_dir() else ""
+
+
+def containers(env, names):
+    """A manifest with the configurations of configs/containers that the board names."""
+    target = "$OUT/containers.manifest"
+    args = f"{' '.join(names)} --out $TARGET"
+    return env.Step("CONFIGS", target, [], "sampan.build.containers", args)
+
+
+def generate(env):
+    env.AddMethod(board_file, "BoardFile")
+    env.AddMethod(kernel_inputs, "KernelInputs")
+    env.AddMethod(board_overlay, "BoardOverlay")
+    env.AddMethod(containers, "Containers")
+
+
+def exists(env):
+    return True

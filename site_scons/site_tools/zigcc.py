@@ -1,0 +1,69 @@
+"""C for the target: env.Object and env.Program by zig cc, or by the compiler of CC= or CROSS_COMPILE=."""
+
+import shlex
+from pathlib import Path
+
+import SCons.Builder
+import SCons.Scanner.C
+from SCons.Tool import SourceFileScanner
+
+from sampan.build import imports, session, toolchain
+
+CFLAGS = (
+    "-std=c11 -Os -g0 -D_GNU_SOURCE -ffunction-sections -fdata-sections -fstack-protector-strong"
+    " -fno-asynchronous-unwind-tables -fno-unwind-tables -ffile-prefix-map=$TOP=."
+    " -Wall -Wextra -Wshadow -Wformat=2"
+)
+LINKFLAGS = "-static -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none"
+CCCOM = "$CCCMD $CFLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE"
+LINKCOM = "$CCCMD $LINKFLAGS -o $TARGET $SOURCES"
+
+
+def compiler(env):
+    """The C compiler's command, the file that identifies it, and options of its own.
+
+    Warnings end the build with zig, which is pinned; another compiler may know newer ones.
+    """
+    if env["CC"] or env["CROSS_COMPILE"]:
+        command = session.resolved(env["CC"] or env["CROSS_COMPILE"] + "gcc")
+        return command, Path(shlex.split(command)[0]).resolve(), ""
+    zig = session.relative(toolchain.zig())
+    return f"{zig} cc -target {toolchain.TARGETS[env['ARCH']].zig}", imports.package_record("ziglang"), "-Werror"
+
+
+def use_compiler(env):
+    """Choose the compiler for $ARCH and make the step that proves it; once for each architecture."""
+    command, identity, own = compiler(env)
+    options = (("--cc", "CC"), ("--cross-compile", "CROSS_COMPILE"))
+    given = " ".join(f"{option} '{env[key]}'" for option, key in options if env[key])
+    ready = env.Step(
+        "TOOLS", "$BUILD/toolchain/${ARCH}.ready", [], "sampan.build.toolchain", f"--arch $ARCH {given} --out $TARGET"
+    )
+    known = [env.File(str(identity))] if identity and identity.is_file() else []
+    env.Depends(ready, known)
+    env.Clean(ready, env.Dir("$BUILD/toolchain/zig"))
+    env.Replace(CCCMD=command, CFLAGS=f"{CFLAGS} {own}".strip(), LINKFLAGS=LINKFLAGS, TOOLCHAIN=[*ready, *known])
+
+
+def with_toolchain(target, source, env):
+    """Emitter: what is compiled depends on the compiler, and waits for it to be proved."""
+    env.Depends(target, env["TOOLCHAIN"])
+    return target, source
+
+
+def generate(env):
+    scanner = SCons.Scanner.C.CScanner()
+    for suffix in (".c", ".h"):
+        SourceFileScanner.add_scanner(suffix, scanner)
+    env["INCPREFIX"], env["INCSUFFIX"] = "-I", ""
+    env["_CPPINCFLAGS"] = "${_concat(INCPREFIX, CPPPATH, INCSUFFIX, __env__, RDirs, TARGET, SOURCE)}"
+    env["TOP"] = env.Dir("#").abspath
+    for name, word, command, suffix in (("Object", "CC", CCCOM, ".o"), ("Program", "LINK", LINKCOM, "")):
+        shown = "$SOURCE" if name == "Object" else "$TARGET"
+        action = env.ShownAction(command, word, shown)
+        env["BUILDERS"][name] = SCons.Builder.Builder(action=action, suffix=suffix, emitter=with_toolchain)
+    env.AddMethod(use_compiler, "UseCompiler")
+
+
+def exists(env):
+    return True
