@@ -9,6 +9,7 @@ vmx nor svm the trial runs only when asked for (`sampan doctor --probe-kvm`, `--
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -20,6 +21,7 @@ from typing import Literal
 
 import msgspec
 
+from sampan.build import image as images
 from sampan.build.image import Image
 from sampan.core import paths
 from sampan.core.errors import SampanError
@@ -45,10 +47,16 @@ class AccelReport(msgspec.Struct, frozen=True):
     reason: str
     seconds: float = 0.0  #: wall time of the trial boot to the login
 
+    @property
+    def verdict(self) -> str:
+        return {True: "works", False: "does not work", None: "not proved"}[self.works]
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return {"works": self.works, "verdict": self.verdict, "reason": self.reason, "seconds": self.seconds}
+
     def __str__(self) -> str:
-        if self.works:
-            return f"works: {self.reason}"
-        return f"{'not proved' if self.works is None else 'does not work'}: {self.reason}"
+        return f"{self.verdict}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,33 @@ class Choice:
     reason: str
 
 
-def status(qemu: str | None = None) -> AccelReport:
-    """What is known without trying anything; takes milliseconds."""
+def status(probe: bool = False) -> AccelReport:
+    """What is known about KVM here. Without `probe` nothing is tried and it takes milliseconds;
+    with it, a built image of this host's architecture is booted (at most PROBE_SECONDS)."""
     obstacle = _obstacle()
     if obstacle:
         return AccelReport(False, obstacle)
-    known = _recall(qemu or f"qemu-system-{platform.machine()}")
-    return known or AccelReport(None, f"/dev/kvm opens, no boot was tried yet{_doubt()}")
+    if not probe:
+        return _known(f"qemu-system-{platform.machine()}")
+    image, folder = _native_image()
+    if image is None:
+        return AccelReport(None, "no image for this host's processor is built yet: `sampan build qemux86-64`")
+    return prove(image, folder)
+
+
+def _known(qemu: str) -> AccelReport:
+    return _recall(qemu) or AccelReport(None, f"/dev/kvm opens, but no kernel was booted under it yet{_doubt()}")
+
+
+def _native_image() -> tuple[Image | None, Path]:
+    """A built image whose code this host's processor runs, the widest first."""
+    for arch in reversed(_GUESTS.get(platform.machine(), ())):
+        for path in sorted(paths.build_dir().glob("*/image.json")):
+            with contextlib.suppress(SampanError):
+                image = images.load(path.parent)
+                if image.arch == arch:
+                    return image, path.parent
+    return None, Path()
 
 
 def choose(image: Image, folder: Path, wanted: AccelChoice) -> Choice:
@@ -76,9 +104,10 @@ def choose(image: Image, folder: Path, wanted: AccelChoice) -> Choice:
         if wanted == "kvm":
             raise SampanError(f"--accel kvm: this {platform.machine()} host cannot run {image.arch} code natively")
         return Choice("tcg", f"{image.arch} code on {platform.machine()}")
-    report = status(image.qemu.system)
+    obstacle = _obstacle()
+    report = AccelReport(False, obstacle) if obstacle else _known(image.qemu.system)
     if report.works is None and (wanted == "kvm" or not _doubt()):
-        report = probe(image, folder)
+        report = prove(image, folder)
     if report.works:
         return Choice("kvm", report.reason)
     if wanted == "kvm":
@@ -86,11 +115,8 @@ def choose(image: Image, folder: Path, wanted: AccelChoice) -> Choice:
     return Choice("tcg", f"KVM {report}")
 
 
-def probe(image: Image, folder: Path) -> AccelReport:
+def prove(image: Image, folder: Path) -> AccelReport:
     """Boot `image` under KVM to its login once, at most PROBE_SECONDS, and remember the answer."""
-    obstacle = _obstacle()
-    if obstacle:
-        return AccelReport(False, obstacle)
     report = shared_loop().call(_timed_boot(image, folder))
     _remember(image.qemu.system, report)
     return report
@@ -153,7 +179,7 @@ def _key(qemu: str) -> Path:
         model = re.search(r"^model name\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
         model = None
-    facts = "\n".join([qemu, version, platform.release(), platform.version(), model[1] if model else ""])
+    facts = "\n".join([version, platform.release(), platform.version(), model[1] if model else ""])
     return paths.cache_dir() / f"kvm-{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
 
 

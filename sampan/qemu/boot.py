@@ -1,30 +1,25 @@
-"""Booting a built image: `booted()` gives a program a machine that is logged in."""
+"""Booting a built image: `booted()` gives a program a machine that is logged in, `boot()` a person a terminal."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
-import socket
-import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from sampan.build import image as images
 from sampan.build.image import Image
-from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.core.files import atomic, refuse_os_error
-from sampan.qemu import accel, machine
+from sampan.core.paths import shown
+from sampan.qemu import accel, machine, prepare
 from sampan.qemu.instance import Exit, Instance, Sockets
 from sampan.qemu.machine import BootOptions, Wiring
-from sampan.serial.log import LineLog
 from sampan.serial.session import COMMAND_SECONDS, LOGIN_SECONDS, Result
 from sampan.serial.sync import LoopThread, SyncConsole, shared_loop
+from sampan.serial.terminal import Left, Terminal, announce, raw_mode
 
 POWEROFF_SECONDS = 30.0
-_SOCKET_PATH_MAX = 107  #: bytes of a unix socket's path (sun_path)
 
 
 class Machine:
@@ -98,28 +93,28 @@ class Machine:
         """SIGKILL to QEMU."""
         return self._thread.call(self.instance.kill())
 
+    def attach_terminal(self) -> Left:
+        """Join stdin and stdout with the console until a person quits or the machine ends."""
+        return self._thread.call(Terminal(self.instance.console).run())
+
+    def raise_end(self) -> NoReturn:
+        """Raise the error that tells why the machine has ended."""
+        self._thread.call(self.instance.console.fail_ended())
+
     def close(self) -> None:
         """End it if it runs, and give everything back."""
         self._thread.call(self.instance.close())
 
 
-def find(board_or_folder: str | Path) -> tuple[Image, Path]:
-    """The image of a board's build folder, or of any folder with an image.json."""
-    folder = Path(board_or_folder)
-    if isinstance(board_or_folder, str) and "/" not in board_or_folder:
-        folder = paths.build_dir() / board_or_folder
-    return images.load(folder), folder.absolute()
-
-
 def start(board_or_folder: str | Path, options: BootOptions | None = None) -> Machine:
     """Start QEMU on an image and return at once; the caller closes the machine."""
     options = options or BootOptions()
-    image, folder = find(board_or_folder)
+    image, folder = prepare.find(board_or_folder)
     choice = accel.choose(image, folder, options.accel)
     if options.qmp is not None:
-        _free_socket_path(options.qmp)
-    data = _data_disk(image, folder, options)
-    log = LineLog(options.log or _log_path(folder))
+        prepare.free_socket_path(options.qmp)
+    data = prepare.data_disk(image, folder, options)
+    log = prepare.open_log(folder, options.log)
     log.note(f"{image.board}: {choice.accel} ({choice.reason})")
     thread = shared_loop()
 
@@ -141,85 +136,53 @@ def booted(
         yield machine_
 
 
-def _data_disk(image: Image, folder: Path, options: BootOptions) -> Path:
-    """The disk to attach: the user's, or the board's own, made from the pristine one at the first boot."""
-    if options.data is not None:
-        if not options.data.is_file():
-            raise SampanError(f"--data {options.data}: there is no such file", code=EXIT_USAGE)
-        return options.data.absolute()
-    pristine, own = folder / image.data.file, folder / "run" / "data.ext4"
-    if own.is_file():
-        return own
-    if options.snapshot:
-        return pristine
-    with atomic(own) as temporary:
-        _copy_sparse(pristine, temporary)
-    return own
+def boot(board_or_folder: str | Path, options: BootOptions | None = None, script: Path | None = None) -> int:
+    """`sampan boot`: a terminal on the machine's console; returns the exit code of the command.
+
+    With `script`, or when stdin is no terminal, its lines are run as commands after a login instead.
+    """
+    commands = _commands(script)
+    with start(board_or_folder, options) as running:
+        log = f", log {shown(running.log)}" if running.log else ""
+        print(f"[sampan: {running.image.board} under QEMU{log}]", file=sys.stderr)
+        if commands is not None:
+            return _run_all(running, commands)
+        announce()
+        with raw_mode():
+            left = running.attach_terminal()
+        if left == "quit":
+            running.quit()
+            print("\n[sampan: the machine is off]", file=sys.stderr)
+            return 0
+        end = running.wait(POWEROFF_SECONDS)
+        if end.reason in ("panic", "died"):
+            running.raise_end()
+        print(f"\n[sampan: the machine ended: {end.reason}]", file=sys.stderr)
+        return 0
 
 
-def _copy_sparse(source: Path, target: Path) -> None:
-    """Copy a mostly empty disk without making its holes real."""
-    with source.open("rb") as reader, target.open("r+b") as writer:
-        size = os.fstat(reader.fileno()).st_size
-        writer.truncate(size)
-        end = 0
-        while end < size:
-            try:
-                begin = os.lseek(reader.fileno(), end, os.SEEK_DATA)
-            except OSError:  # ENXIO: only a hole is left
-                break
-            end = os.lseek(reader.fileno(), begin, os.SEEK_HOLE)
-            reader.seek(begin)
-            writer.seek(begin)
-            left = end - begin
-            while left and (data := reader.read(min(left, 1 << 20))):
-                writer.write(data)
-                left -= len(data)
-    shutil.copymode(source, target)
-
-
-def _log_path(folder: Path) -> Path:
-    """run/console.log, or console-2.log... while another machine of this folder writes the first."""
-    run = folder / "run"
+def _commands(script: Path | None) -> list[str] | None:
+    """The lines to run, without blank ones and comments; None for a person at a terminal."""
+    if script is None and os.isatty(0):
+        return None
     try:
-        run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        refuse_os_error(error, "write", run)
-    for number in range(1, 1000):
-        path = run / ("console.log" if number == 1 else f"console-{number}.log")
-        if not _in_use(path):
-            return path
-    raise SampanError(f"{run}: a thousand machines write their logs here")
+        text = sys.stdin.read() if script is None else script.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SampanError(f"--script {script or '-'}: {error}", code=EXIT_USAGE) from error
+    return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _in_use(path: Path) -> bool:
-    """Whether a living LineLog holds its lock on the file."""
-    try:
-        with path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def _free_socket_path(path: Path) -> None:
-    """Refuse a path that QEMU could not use, or would take away from somebody."""
-    if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
-        raise SampanError(f"--qmp {path}: longer than the {_SOCKET_PATH_MAX} bytes of a socket's path", code=EXIT_USAGE)
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise SampanError(f"--qmp {path}: there is no folder {path.parent}", code=EXIT_USAGE) from None
-        return
-    if not stat.S_ISSOCK(mode):
-        raise SampanError(f"--qmp {path}: is there already and is not a socket", code=EXIT_USAGE)
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)  # left behind by a killed process
-            return
-    raise SampanError(f"--qmp {path}: another program listens there", hint="another path, or end that program")
+def _run_all(running: Machine, commands: list[str]) -> int:
+    """Run commands until one fails, then power off; the failed one's exit code, or 0."""
+    running.login()
+    code = 0
+    for command in commands:
+        print(f"# {command}", file=sys.stderr, flush=True)
+        result = running.run(command)
+        sys.stdout.buffer.write(result.raw)
+        sys.stdout.flush()
+        code = result.code
+        if code:
+            break
+    running.poweroff()
+    return code

@@ -74,12 +74,15 @@ class Instance:
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
         self._exit: Exit | None = None
+        self._breaking: asyncio.Task[object] | None = None
         self._up = False  #: a login was reached: an end is no failed boot any more
         keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno()]
         self.process = Process.start(argv, keep, self._on_stderr)
         sockets.close_theirs()
         clock = MachineClock(self.process.pid)
-        self.console = Console(socket_transport(sockets.console, "the console of QEMU"), log, clock)
+        line = socket_transport(sockets.console, "the console of QEMU")
+        line.on_break = self._send_break
+        self.console = Console(line, log, clock)
         self.console.explain = self._explain
         self.console.start()
         self._qmp = Qmp(self._on_event)
@@ -197,6 +200,9 @@ class Instance:
     async def qmp(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """One QMP command. Raises QmpError."""
         return await self._qmp.execute(command, arguments)
+
+    def _send_break(self) -> None:
+        self._breaking = asyncio.create_task(self.qmp("chardev-send-break", {"id": "console"}))
 
     async def quit(self) -> Exit:
         """Cut the power: QMP quit, then SIGKILL when QEMU does not listen."""

@@ -14,11 +14,16 @@ from collections import deque
 from pathlib import Path
 from typing import Literal
 
+from sampan.core.errors import SampanError
 from sampan.core.files import refuse_os_error
 
 Source = Literal["<", ">", "!", "*"]
 _TAIL_LINES = 25
 _LONG_LINE = 4096
+
+
+class LogBusy(SampanError):
+    """Somebody else writes this log file."""
 
 
 class LineLog:
@@ -34,6 +39,9 @@ class LineLog:
                 # Held as long as it is written: who looks for a free name can tell.
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(self._fd, 0)
+            except BlockingIOError:
+                os.close(self._fd)
+                raise LogBusy(f"{path}: another machine writes this log", hint="--log FILE") from None
             except OSError as error:
                 refuse_os_error(error, "write", path)
         self._started = time.monotonic()

@@ -17,7 +17,8 @@ from sampan.serial.errors import CommandTimeout, LineNoise, LoginRefused, LoginT
 LOGIN_SECONDS = 60.0  #: of the machine's clock; a boot takes 2 to 5
 COMMAND_SECONDS = 60.0
 
-_FIRST_RETRY = 3.0
+_FIRST_RETRY = 2.0
+_SILENCE = 0.5  #: seconds without a byte in the middle of an answer
 _TRIES = 8
 _ENTER_SECONDS = 30.0
 _SHORT = 5.0
@@ -31,17 +32,19 @@ class CommandFailed(SampanError):
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `output` is stdout and stderr as they came out; `checked` says whether
-    a checksum vouches for it (the target has cksum or md5sum)."""
+    """How a command ended: its exit status and what it wrote to stdout and stderr.
+
+    `checked`: a checksum vouches for the output (the target has cksum or md5sum).
+    """
 
     command: str
-    status: int
+    code: int
     raw: bytes
     checked: bool
 
     @property
     def ok(self) -> bool:
-        return self.status == 0
+        return self.code == 0
 
     @property
     def output(self) -> str:
@@ -49,18 +52,20 @@ class Result:
         return self.raw.decode("utf-8", errors="backslashreplace")
 
     def check(self) -> Result:
-        """Itself when the status is 0, else CommandFailed with the output."""
-        if self.status:
+        """Itself when the code is 0, else CommandFailed with the output."""
+        if self.code:
             lines = "".join(f"\n  | {line}" for line in self.output.rstrip().splitlines()[-25:])
-            raise CommandFailed(f"on the target: exit status {self.status}\n  # {self.command}{lines}")
+            raise CommandFailed(f"on the target: exit status {self.code}\n  # {self.command}{lines}")
         return self
 
 
 class Session:
     """A login on a console. Commands run one at a time, each in its own subshell, as ssh runs them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, quiet_kernel: bool = True) -> None:
+        """`quiet_kernel`: keep the kernel's messages off the console while commands run."""
         self.console = console
+        self._quiet_kernel = quiet_kernel
         self.kernel_level: int | None = None  #: console log level while the session lasts, when readable
         self._tool = ""  #: the target's checksum tool; "" outside the loop
         self._one_at_a_time = asyncio.Lock()
@@ -134,31 +139,36 @@ class Session:
         console = self.console
         nonce = _nonce()
         execute = shell.execute_line(nonce, command, self._tool)
-        trailer, refusal = shell.MARK + b"T" + nonce.encode(), shell.MARK + b"B" + nonce.encode()
+        whole = b"".join(shell.load_lines(command)) + execute
+        head, trailer, refusal, alive = (shell.MARK + kind + nonce.encode() for kind in (b"H", b"T", b"B", b"P"))
         console.clear()
-        await console.write(b"".join(shell.load_lines(command)) + execute)
+        await console.write(whole)
         deadline = Deadline(console.clock, timeout)
         patience, failures, arrived = _FIRST_RETRY, 0, b""
         while deadline.left > 0 and failures < _TRIES:
-            match = await console.poll([trailer, refusal], _sooner(deadline, console, patience))
+            heard = console.received
+            match = await console.poll([trailer, refusal, head, alive], _sooner(deadline, console, patience))
+            arrived += match.before + match.needle if match else console.clear()
             if match is None:
-                arrived += console.clear()
-                self._check_alive(arrived, nonce, command)
-                if shell.MARK + b"H" + nonce.encode() not in arrived:
+                if head not in arrived:
+                    self._check_reboot(arrived, command)
                     patience *= 2  # it still runs, or the line to run it was lost: S_x knows which
+                elif console.received != heard:
+                    continue  # a long answer on a slow line
                 await console.write(execute + shell.probe_line(nonce))
-            elif match.index == 1:
-                failures += 1
-                arrived = b""
-                await console.write(b"".join(shell.load_lines(command)) + execute)
+            elif match.needle == head:
+                patience = _SILENCE  # the answer is on its way: from here on silence means damage
+            elif match.needle == alive:
+                await self._check_loop(command)
+            elif match.needle == refusal:
+                failures, arrived = failures + 1, b""
+                await console.write(whole)
             else:
-                rest = await console.poll([b"\n"], Deadline(console.clock, _FIRST_RETRY))
-                data = arrived + match.before + match.needle + (rest.before + rest.needle if rest else b"")
+                rest = await console.poll([b"\n"], _sooner(deadline, console, _SILENCE))
                 try:
-                    return shell.parse(data, nonce)
+                    return shell.parse(arrived + (rest.before + rest.needle if rest else b""), nonce)
                 except shell.Damaged as damage:
-                    failures += 1
-                    arrived = b""
+                    failures, arrived = failures + 1, b""
                     console.log.note(f"damaged answer ({damage}), asking again")
                     await console.write(execute)
         if failures >= _TRIES:
@@ -166,13 +176,19 @@ class Session:
         await self._interrupt()
         raise console.error(CommandTimeout, f"not done within {timeout:g} s: {command}")
 
-    def _check_alive(self, arrived: bytes, nonce: str, command: str) -> None:
-        """The loop is gone when a login shell, or a login, answers in its place."""
-        if shell.MARK + b"H" + nonce.encode() in arrived:
-            return
-        if shell.answer(arrived, "P", nonce) == "" or _LOGIN_PROMPT.search(arrived):
-            self._forget()
-            raise self.console.error(SessionLost, f"the shell ended while this ran, how far is unknown: {command}")
+    async def _check_loop(self, command: str) -> None:
+        """A probe was answered: "in" by the loop, "" by the login shell when the loop is gone."""
+        rest = await self.console.poll([b"\n"], Deadline(self.console.clock, _SILENCE))
+        if rest is not None and rest.before.strip() == b";":
+            raise self._lost(command)
+
+    def _check_reboot(self, arrived: bytes, command: str) -> None:
+        if _LOGIN_PROMPT.search(arrived):
+            raise self._lost(command)
+
+    def _lost(self, command: str) -> SessionLost:
+        self._forget()
+        return self.console.error(SessionLost, f"the shell ended while this ran, how far is unknown: {command}")
 
     async def _interrupt(self) -> None:
         """Stop what runs; the next command finds out by itself where the shell is."""
@@ -189,23 +205,24 @@ class Session:
             return
         console = self.console
         deadline = Deadline(console.clock, _ENTER_SECONDS)
-        if await self._answer(shell.probe_line, "P", deadline) == "":
-            await console.write(shell.ENTER)
-        # No line editor from here on: a cursor answer would only be taken for a command.
+        # No line editor in the loop: a cursor answer would only be taken for a command.
         console.answers_cursor = False
+        while await self._answer(shell.probe_line, "P", deadline) != "in":
+            await console.write(shell.ENTER)
         # The first newline takes what a late cursor answer may have left in the input.
         await console.write(b"\n" + shell.PREPARE)
+        functions = shell.functions(quiet_kernel=self._quiet_kernel)
         while deadline.left > 0:
-            await console.write(b"".join(shell.load_lines(shell.functions())))
-            said = await self._answer(shell.sum_line, "U", deadline)
-            tool, sums = shell.split_sum(said)
-            if tool and sums == shell.checksum(tool, shell.functions().encode()):
+            await console.write(b"".join(shell.load_lines(functions)))
+            tool, sums = shell.split_sum(await self._answer(shell.sum_line, "U", deadline))
+            if tool and sums == shell.checksum(tool, functions.encode()):
                 level = await self._answer(lambda nonce: shell.START + nonce.encode() + b"\n", "R", deadline)
                 self.kernel_level = int(level) if level.isdigit() else None
                 self._tool = tool
-                if self.kernel_level != 1:
+                if self._quiet_kernel and self.kernel_level != 1:
                     console.log.note(f"kernel messages cannot be silenced (level {level or 'unknown'})")
                 return
+        console.answers_cursor = True
         raise console.error(SessionLost, "the shell does not take commands")
 
     async def _answer(self, make: _MakeLine, kind: str, deadline: Deadline) -> str:

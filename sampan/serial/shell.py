@@ -30,7 +30,7 @@ _LINE = 180  #: payload of a line; canonical mode of any tty takes at least 255 
 
 #: Typed at the login shell. A signal must not end the loop; an end of file must.
 ENTER = (
-    b"stty -echo 2>/dev/null; sh -c 'trap : INT;"
+    b"stty -echo 2>/dev/null; sh -c 'S_l=;trap : INT;"
     b'while IFS= read -r l || { [ $? -gt 128 ] && l=; }; do eval "$l"; done\'; stty echo 2>/dev/null\n'
 )
 
@@ -59,9 +59,12 @@ S_k "$S_o"
 fi
 S_p $1
 }
-[ "$S_q" ] || S_q=$(cat /proc/sys/kernel/printk 2>/dev/null)
 S_e() { rm -f "$S_o"; [ -z "$S_q" ] || echo "$S_q" >/proc/sys/kernel/printk; exit; }
 S_r() { read a b </proc/sys/kernel/printk; printf '\n%sR%s %s;\n' "$S_m" $1 "$a"; } 2>/dev/null
+"""
+
+#: Only panics on the console from now on, and what it was before, for S_e.
+_QUIET = r"""[ "$S_q" ] || S_q=$(cat /proc/sys/kernel/printk 2>/dev/null)
 { echo 1 >/proc/sys/kernel/printk; } 2>/dev/null
 """
 
@@ -79,9 +82,12 @@ class Damaged(ValueError):
     """What was received is not a whole result."""
 
 
-def functions() -> str:
-    """The functions of the loop; sent like a command, checked, then evaluated."""
-    return _FUNCTIONS
+def functions(*, quiet_kernel: bool) -> str:
+    """The functions of the loop; sent like a command, checked, then evaluated.
+
+    `quiet_kernel` also lowers the kernel's console level until the loop is left.
+    """
+    return _FUNCTIONS + (_QUIET if quiet_kernel else "")
 
 
 def load_lines(text: str) -> list[bytes]:
@@ -131,7 +137,7 @@ def probe_line(nonce: str) -> bytes:
     return f'echo;echo "@@SAM""PAN:"P{nonce} ${{S_l+in}}";"\n'.encode()
 
 
-START = b'S_l=;eval "$S_c";S_r '  #: followed by a nonce and a newline
+START = b'eval "$S_c";S_r '  #: followed by a nonce and a newline
 LEAVE = b"S_e\n"
 
 

@@ -49,6 +49,7 @@ class FdTransport:
 
     def __init__(self, fd: int, description: str, release: Callable[[], None]) -> None:
         self.description = description
+        self.on_break: Callable[[], None] | None = None  #: how the owner of the other end makes a BREAK
         self._fd = fd
         self._release = release
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,6 +109,9 @@ class FdTransport:
                 loop.remove_writer(self._fd)
 
     def send_break(self) -> None:
+        if self.on_break is not None:
+            self.on_break()
+            return
         raise SampanError(f"{self.description}: this line has no BREAK of its own")
 
     def close(self) -> None:

@@ -1,0 +1,121 @@
+"""QEMU's command line from an image: the whole list, and what each option changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sampan.board.load import load
+from sampan.build.image import FORMAT, File, Image, KernelInfo
+from sampan.core.errors import EXIT_USAGE, SampanError
+from sampan.qemu.machine import BootOptions, Wiring, argv, cmdline
+
+HERE = Path("/images/qemuarm64")
+WIRING = Wiring(console_fd=7, qmp_fd=9, data=HERE / "run/data.ext4")
+
+
+def _file(name: str) -> File:
+    return File(file=name, sha256="0" * 64, size=1)
+
+
+def image(board: str = "qemuarm64") -> Image:
+    known = load(board)
+    kernel = KernelInfo(
+        release="6.1.0",
+        version="6.1.1-1",
+        image=_file("kernel/image"),
+        boot=_file("kernel/boot"),
+        config=_file("kernel/config"),
+        modules=[],
+    )
+    return Image(
+        format=FORMAT,
+        board=board,
+        description=known.description,
+        arch=known.arch,
+        console=known.console,
+        kernel=kernel,
+        rootfs={"cpio.gz": _file("rootfs.cpio.gz")},
+        initrd="cpio.gz",
+        manifest=_file("rootfs.manifest"),
+        data=_file("data.ext4"),
+        cmdline=f"console={known.console.tty},115200 quiet",
+        qemu=known.qemu,
+    )
+
+
+def test_the_whole_command() -> None:
+    assert argv(image(), HERE, BootOptions(), WIRING, "tcg") == [
+        "qemu-system-aarch64",
+        *("-name", "sampan-qemuarm64"),
+        *("-machine", "virt"),
+        *("-accel", "tcg,tb-size=64", "-cpu", "cortex-a57"),
+        *("-m", "256M", "-smp", "1"),
+        *("-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config"),
+        "-no-reboot",
+        *("-chardev", "socket,id=console,fd=7", "-serial", "chardev:console"),
+        *("-chardev", "socket,id=qmp,fd=9", "-mon", "chardev=qmp,mode=control"),
+        *("-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"),
+        *("-drive", "if=none,id=data,format=raw,file=/images/qemuarm64/run/data.ext4"),
+        *("-device", "virtio-blk-pci,drive=data"),
+        *("-kernel", "/images/qemuarm64/kernel/boot"),
+        *("-initrd", "/images/qemuarm64/rootfs.cpio.gz"),
+        *("-append", "console=ttyAMA0,115200 quiet panic=-1 sampan.cgroup=v2"),
+    ]
+
+
+def after(option: str, command: list[str]) -> list[str]:
+    """The values of every `option` of a command."""
+    return [command[i + 1] for i, word in enumerate(command) if word == option]
+
+
+def test_kvm_takes_the_hosts_processor() -> None:
+    command = argv(image(), HERE, BootOptions(), WIRING, "kvm")
+    assert (after("-accel", command), after("-cpu", command)) == (["kvm"], ["host"])
+
+
+def test_snapshot_and_memory() -> None:
+    command = argv(image(), HERE, BootOptions(snapshot=True, ram="1G"), WIRING, "tcg")
+    assert after("-drive", command)[0].endswith(",snapshot=on")
+    assert after("-m", command) == ["1G"]
+
+
+def test_a_comma_in_a_path_is_no_option() -> None:
+    wiring = Wiring(7, 9, Path("/a,b/data.ext4"))
+    command = argv(image(), HERE, BootOptions(qmp=Path("/run/x,y")), wiring, "tcg")
+    assert after("-drive", command) == ["if=none,id=data,format=raw,file=/a,,b/data.ext4"]
+    assert "socket,id=qmp2,path=/run/x,,y,server=on,wait=off" in after("-chardev", command)
+
+
+def test_without_a_disk_there_is_no_drive() -> None:
+    command = argv(image(), HERE, BootOptions(), Wiring(7, 9), "tcg")
+    assert not after("-drive", command)
+
+
+def test_the_users_kernel_parameters_come_last() -> None:
+    line = cmdline(image(), BootOptions(cgroup="hybrid", append="loglevel=7 panic=5"))
+    assert line.endswith(" panic=-1 sampan.cgroup=hybrid loglevel=7 panic=5")
+
+
+def test_no_board_has_a_network() -> None:
+    for board in ("qemux86-64", "qemux86", "qemuarm", "qemuarm64"):
+        command = argv(image(board), HERE, BootOptions(), WIRING, "tcg")
+        assert "-nodefaults" in command
+        assert not after("-netdev", command) and not after("-nic", command)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"cgroup": "v3"}, "--cgroup v3"),
+        ({"ram": "lots"}, "--ram lots"),
+        ({"ram": "-1G"}, "--ram -1G"),
+        ({"append": "a\nb"}, "--append"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, str], says: str) -> None:
+    with pytest.raises(SampanError) as caught:
+        BootOptions(**options)  # type: ignore[arg-type]
+    assert says in caught.value.message
+    assert caught.value.code == EXIT_USAGE
