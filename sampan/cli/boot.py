@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from sampan.core import tools
-from sampan.core.errors import SampanError
 from sampan.core.paths import build_dir, shown
-from sampan.qemu.boot import start
+from sampan.qemu.boot import boot
 from sampan.qemu.machine import CGROUPS, BootOptions
 
 
@@ -24,20 +23,15 @@ from sampan.qemu.machine import CGROUPS, BootOptions
 @click.option("--accel", type=click.Choice(["auto", "tcg", "kvm"]), default="auto", show_default=True)
 @click.option("--qmp", type=click.Path(path_type=Path), help="A unix socket for a QMP client of yours.")
 @click.option("--log", type=click.Path(path_type=Path), help="Console log instead of build/BOARD/run/console.log.")
-def command(board: str, **options: object) -> None:
-    """Boot BOARD's image (a board, or a folder with an image.json) and talk to its serial console."""
+@click.option("--script", type=click.Path(path_type=Path), help="Log in, run the lines of a file, power off.")
+def command(board: str, script: Path | None, **options: object) -> None:
+    """Boot BOARD's image (a board, or a folder with an image.json) and talk to its serial console.
+
+    When stdin is no terminal its lines are run as a script: each as a command, until one fails.
+    """
     tools.ensure(["boot"])
     _build_if_absent(board)
-    from sampan.serial.terminal import announce, attach
-
-    with start(board, BootOptions(**options)) as machine:  # type: ignore[arg-type]
-        announce()
-        left = attach(machine.console)
-        if left == "ended":
-            result = machine.wait(timeout=10)
-            print(f"\r\nsampan: {board} ended: {result.reason}", file=sys.stderr)
-            if not result.clean:
-                raise SampanError(f"{board} did not end cleanly: {result.reason}", hint=f"console log: {machine.log}")
+    sys.exit(boot(board, BootOptions(**options), script))  # type: ignore[arg-type]
 
 
 def _build_if_absent(board: str) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 
 import click
-import msgspec
 
-from sampan.board.load import load, names
 from sampan.cli.table import print_table
-from sampan.core import paths, tools
+from sampan.core import tools
 from sampan.core.errors import EXIT_MISSING, SampanError
 from sampan.qemu import accel
-from sampan.qemu.boot import find
 
 
 @click.command("doctor")
@@ -26,16 +22,15 @@ def command(install: bool, probe_kvm: bool, as_json: bool) -> None:
     if install and absent:
         tools.install(absent)
     found = tools.find()
-    kvm = _prove_kvm() if probe_kvm else accel.status()
+    kvm = accel.status(probe=probe_kvm)
     if as_json:
-        print(json.dumps({"tools": [_record(item) for item in found], "kvm": msgspec.to_builtins(kvm)}, indent=2))
+        print(json.dumps({"tools": [_record(item) for item in found], "kvm": kvm.as_dict()}, indent=2))
     else:
         rows = [
             [item.tool.program, "ok" if item.path else "missing", item.version, item.tool.use, item.tool.purpose]
             for item in found
         ]
-        state = {True: "works", False: "unusable", None: "unproved"}[kvm.works]
-        rows.append(["kvm", state, "", "boot", kvm.reason])
+        rows.append(["kvm", kvm.verdict, "", "boot", kvm.reason])
         print_table(["tool", "state", "version", "for", "what it does"], rows)
     lacking = [item.tool for item in found if not item.path]
     if needed := [tool for tool in lacking if tool.use != "test"]:
@@ -43,16 +38,6 @@ def command(install: bool, probe_kvm: bool, as_json: bool) -> None:
     if not as_json:
         rest = f", {len(lacking)} only needed by the tests are missing" if lacking else ""
         print(f"\nready to build and boot{rest}")
-
-
-def _prove_kvm() -> accel.AccelReport:
-    """Boot an image of this host's architecture under KVM once, within seconds."""
-    for name in names():
-        if load(name).arch == platform.machine() and (paths.build_dir() / name / "image.json").is_file():
-            return accel.probe(*find(name))
-    raise SampanError(
-        f"--probe-kvm boots an image for {platform.machine()}, and none is built", hint="sampan build qemux86-64"
-    )
 
 
 def _record(item: tools.Found) -> dict[str, str]:

@@ -181,7 +181,7 @@ def _run_all(running: Machine, commands: list[str]) -> int:
         result = running.run(command)
         sys.stdout.buffer.write(result.raw)
         sys.stdout.flush()
-        code = result.code
+        code = result.status
         if code:
             break
     running.poweroff()

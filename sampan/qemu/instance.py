@@ -39,6 +39,11 @@ class Exit:
     status: int
     cpu_seconds: float  #: processor time QEMU used in all
 
+    @property
+    def clean(self) -> bool:
+        """The guest or the user ended it on purpose."""
+        return self.reason in ("poweroff", "reset", "quit")
+
 
 @dataclass(frozen=True)
 class Sockets:

@@ -38,13 +38,13 @@ class Result:
     """
 
     command: str
-    code: int
+    status: int
     raw: bytes
     checked: bool
 
     @property
     def ok(self) -> bool:
-        return self.code == 0
+        return self.status == 0
 
     @property
     def output(self) -> str:
@@ -52,10 +52,10 @@ class Result:
         return self.raw.decode("utf-8", errors="backslashreplace")
 
     def check(self) -> Result:
-        """Itself when the code is 0, else CommandFailed with the output."""
-        if self.code:
+        """Itself when the status is 0, else CommandFailed with the output."""
+        if self.status:
             lines = "".join(f"\n  | {line}" for line in self.output.rstrip().splitlines()[-25:])
-            raise CommandFailed(f"on the target: exit status {self.code}\n  # {self.command}{lines}")
+            raise CommandFailed(f"on the target: exit status {self.status}\n  # {self.command}{lines}")
         return self
 
 

@@ -88,7 +88,7 @@ def with_shell(tmp_path: Path, body: Body, seed: int | None = None, rate: float 
 
 def test_status_and_output_come_back(tmp_path: Path) -> None:
     async def body(session: Session, pid: int) -> None:
-        assert (await session.run("echo hello; exit 3")).code == 3
+        assert (await session.run("echo hello; exit 3")).status == 3
         assert (await session.run("echo hello; echo more >&2")).output == "hello\nmore\n"
         assert (await session.run("true")).raw == b""
         assert (await session.run("printf 'no newline'")).output == "no newline"
@@ -108,7 +108,7 @@ def test_each_command_has_its_own_subshell(tmp_path: Path) -> None:
     async def body(session: Session, pid: int) -> None:
         await session.run("cd /; A=1; exit 0")
         assert (await session.run("pwd; echo $A")).output == f"{tmp_path}\n\n"
-        assert (await session.run("echo 'unterminated")).code != 0
+        assert (await session.run("echo 'unterminated")).status != 0
         assert (await session.run("echo still here")).output == "still here\n"
 
     with_shell(tmp_path, body)
@@ -169,7 +169,7 @@ def test_between_kernel_messages_a_result_is_right_or_an_error(tmp_path: Path, s
             except (LineNoise, CommandTimeout, SessionLost):
                 wrong += 1
                 continue
-            assert result.code == i
+            assert result.status == i
             assert result.output == "".join(f"{j} some text\n" for j in range(20))
             right += 1
 
