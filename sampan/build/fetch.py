@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,8 +72,13 @@ def present(name: str, sha256: str) -> Path | None:
 
 def adopt(source: Path, name: str, sha256: str, *, size: int | None = None) -> Path:
     """Verify a fetched file and give it its name in the downloads folder (same file system)."""
-    verify(source, sha256, size=size)
     target = folder() / name
+    if source.is_symlink():
+        # apt-get source links into a mirror on a local disk; the mirror may go, the download must not.
+        copy = source.with_name(source.name + ".copy")
+        shutil.copyfile(source, copy)
+        source = copy
+    verify(source, sha256, size=size)
     try:
         os.chmod(source, 0o644)
         os.replace(source, target)
