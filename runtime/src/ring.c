@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,9 +14,10 @@ static struct {
 	int master, log;
 	size_t at, filled;
 	off_t logged;
+	bool active;
 	const char *logfile;
 	char bytes[RING_BYTES];
-} ring = { .master = -1, .log = -1 };
+} ring;                                 /* zero at first: no page of it is in the binary */
 
 static void log_open(int extra)
 {
@@ -30,6 +32,8 @@ void ring_begin(int master, const char *logfile)
 {
 	ring.master = master;
 	ring.logfile = logfile;
+	ring.log = -1;
+	ring.active = true;
 	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	if (logfile[0])
 		log_open(0);
@@ -55,29 +59,29 @@ static void keep(const char *text, size_t n)
 	ring.filled = ring.filled + n < RING_BYTES ? ring.filled + n : RING_BYTES;
 }
 
-void ring_drain(void)
+bool ring_drain(void)
 {
 	char buf[1024];
 	ssize_t n = read(ring.master, buf, sizeof(buf));
 
 	if (n <= 0)
-		return;
+		return false;
 	keep(buf, (size_t)n);
-	if (ring.log < 0)
-		return;
-	if (ring.logged + n > LOG_BYTES_MAX)
+	if (ring.log >= 0 && ring.logged + n > LOG_BYTES_MAX)
 		log_rotate();
 	/* Never waits for a slow medium; what it does not take is in the ring. */
 	if (ring.log >= 0 && write(ring.log, buf, (size_t)n) > 0)
 		ring.logged += n;
+	return true;
 }
 
 void ring_end(void)
 {
-	if (ring.master >= 0)
-		for (int i = 0; i < 64; i++)
-			ring_drain();
+	if (!ring.active)
+		return;
+	while (ring_drain())
+		;
 	if (ring.log >= 0)
 		close(ring.log);
-	ring.log = ring.master = -1;
+	ring.active = false;
 }

@@ -4,8 +4,10 @@
 #ifndef SAMPAN_RING_H
 #define SAMPAN_RING_H
 
+#include <stdbool.h>
+
 void ring_begin(int master, const char *logfile);       /* logfile "" : none */
-void ring_drain(void);
+bool ring_drain(void);                  /* false when there is nothing more to read */
 void ring_end(void);
 
 #endif
