@@ -48,10 +48,10 @@ static const struct row {
 	{ NULL, "Squashfs", "CONFIG_SQUASHFS", NEED_NICE, probe_fs, "squashfs" },
 	{ NULL, "POSIX message queues", "CONFIG_POSIX_MQUEUE", NEED_NICE, probe_fs, "mqueue" },
 	{ "Network", "Unix sockets", "CONFIG_UNIX", NEED_MUST, probe_path, "/proc/net/unix" },
-	{ NULL, "Veth pair device", "CONFIG_VETH", NEED_NICE, probe_module, "veth" },
-	{ NULL, "Bridges", "CONFIG_BRIDGE", NEED_NICE, probe_module, "bridge" },
-	{ NULL, "Macvlan", "CONFIG_MACVLAN", NEED_NICE, probe_module, "macvlan" },
-	{ NULL, "Vlan", "CONFIG_VLAN_8021Q", NEED_NICE, probe_module, "8021q" },
+	{ NULL, "Veth pair device", "CONFIG_VETH", NEED_NICE, probe_link, "veth" },
+	{ NULL, "Bridges", "CONFIG_BRIDGE", NEED_NICE, probe_link, "bridge" },
+	{ NULL, "Macvlan", "CONFIG_MACVLAN", NEED_NICE, probe_link, "macvlan" },
+	{ NULL, "Vlan", "CONFIG_VLAN_8021Q", NEED_NICE, probe_link, "vlan" },
 	{ "Security", "Seccomp filter", "CONFIG_SECCOMP_FILTER", NEED_NICE, probe_seccomp, NULL },
 };
 
@@ -124,10 +124,14 @@ static bool can_run(const struct report *r)
 static void print_system(const struct report *r)
 {
 	printf("\n--- This system ---\nCgroup layout: %s\n", cg_layout(&r->host));
-	for (unsigned i = 0; i < r->host.n; i++)
-		printf(" - %s (%s%.*s)\n", r->host.hier[i].mount, r->host.hier[i].v2 ? "v2" : "v1: ",
-		       (int)strcspn(r->host.hier[i].ctrl + 1, "") - (r->host.hier[i].v2 ? 0 : 1),
-		       r->host.hier[i].v2 ? "" : r->host.hier[i].ctrl + 1);
+	for (unsigned i = 0; i < r->host.n; i++) {
+		const struct cg_hier *h = &r->host.hier[i];
+
+		if (h->v2)
+			printf(" - %s (v2)\n", h->mount);
+		else                            /* ",cpu,cpuacct," without its ends */
+			printf(" - %s (v1: %.*s)\n", h->mount, (int)strlen(h->ctrl) - 2, h->ctrl + 1);
+	}
 	printf("Device rules enforced by: %s\n", policy_by(r));
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
 		printf("System call %s: %s\n", calls[i].name,
