@@ -75,7 +75,7 @@ struct conf {
 	const char *init_cmd, *execute_cmd, *init_cwd;
 	uid_t init_uid;
 	gid_t init_gid;
-	int sig_halt, sig_reboot, sig_stop;     /* 0: not said */
+	int sig_halt, sig_reboot;               /* 0: not said */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */

@@ -76,7 +76,6 @@ static void scalars(void)
 	number("init_gid", c.init_gid, 0);
 	number("sig_halt", c.sig_halt, 0);
 	number("sig_reboot", c.sig_reboot, 0);
-	number("sig_stop", c.sig_stop, 0);
 	number("cap_drop", (long long)c.cap_drop, 0);
 	number("cap_keep_set", c.cap_keep_set, 0);
 	number("cap_keep", (long long)c.cap_keep, 0);
