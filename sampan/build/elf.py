@@ -10,10 +10,8 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
@@ -80,8 +78,9 @@ def inspect(data: bytes) -> Facts:
     """The facts of an ELF file; ValueError when it is damaged."""
     try:
         return _inspect(ELFFile(io.BytesIO(data)))
-    except (ELFError, DWARFError, KeyError, ValueError, UnicodeDecodeError, AttributeError, AssertionError) as error:
-        # pyelftools trips over nonsense in many ways; for an image each is the same: damaged.
+    except Exception as error:
+        # On nonsense pyelftools raises whatever its parts do (KeyError, OverflowError, TypeError,
+        # ...); the bytes are at fault, and for an image it comes to the same: damaged.
         raise ValueError(f"damaged ELF file: {error or type(error).__name__}") from error
 
 
@@ -148,7 +147,7 @@ class Image:
 
     def find(self, path: str) -> Entry | None:
         """The entry a path leads to, symbolic links followed inside the image."""
-        todo = [part for part in PurePosixPath(path).parts if part != "/"][::-1]
+        todo = _parts(path)
         at: list[str] = []
         links = 0
         while todo:
@@ -167,7 +166,7 @@ class Image:
                 return None
             if entry.target.startswith("/"):
                 at = []
-            todo += [word for word in PurePosixPath(entry.target).parts if word not in ("/", ".")][::-1]
+            todo += _parts(entry.target)
         found = self._content.by_path.get("/" + "/".join(at))
         return self._content.file_of(found) if found else None
 
@@ -178,6 +177,11 @@ class Image:
     def has_folder(self, path: str) -> bool:
         found = self.find(path)
         return found is not None and found.kind is Kind.DIR
+
+
+def _parts(path: str) -> list[str]:
+    """The names in a path, the last one first."""
+    return [part for part in path.split("/") if part not in ("", ".")][::-1]
 
 
 def findings(entry: Entry, facts: Facts, arch: Arch, image: Image) -> list[Finding]:

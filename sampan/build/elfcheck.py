@@ -7,6 +7,7 @@ are looked for in every file, not only in ELF files.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,8 +58,9 @@ def build_folders(content: Manifest) -> list[str]:
 
     One that is also a folder of the image (such as /root) proves nothing and is left out.
     """
-    own = {str(folder) for folder in (paths.ROOT, paths.build_dir(), Path.home())}
-    return sorted(folder for folder in own if folder != "/" and folder not in content.by_path)
+    # A user without an entry in /etc/passwd has no home: expanduser() then leaves "~".
+    own = {str(paths.ROOT), str(paths.build_dir()), os.path.expanduser("~")}
+    return sorted(folder for folder in own if folder[:1] == "/" != folder and folder not in content.by_path)
 
 
 def check(content: Manifest, sources: Sources, arch: Arch, folders: Iterable[str]) -> tuple[Report, list[Finding]]:

@@ -14,10 +14,12 @@ hold beyond 2038.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import shutil
 import sys
-import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,8 +218,7 @@ def quote(text: str) -> str:
 
 def emit(layout: Layout, sources: Sources, out: Path) -> None:
     """Make the file system in `out`, which is an empty file."""
-    with tempfile.TemporaryDirectory(prefix=".ext4.", dir=out.parent) as name:
-        folder = Path(name)
+    with _staging(out) as folder:
         for entry in layout.files:
             (folder / entry.sha256).write_bytes(sources.read(entry))
         for number, data in enumerate(layout.xattrs):
@@ -227,6 +228,17 @@ def emit(layout: Layout, sources: Sources, out: Path) -> None:
         make_empty(layout.geometry, out)
         _debugfs(script, out, layout.geometry.epoch)
     check(out)
+
+
+@contextlib.contextmanager
+def _staging(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that goes again, also when a signal arrives while it is made."""
+    folder = out.with_name(f"{out.name}.d")
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_empty(geometry: Geometry, out: Path) -> None:
