@@ -195,7 +195,10 @@ static int write_at(int dir, const char *file, const char *text)
 	return write(fd, text, strlen(text)) < 0 ? -1 : 0;
 }
 
-/* A new v1 cpuset is empty, and nothing can join an empty one: take the parent's. */
+/*
+ * A new v1 cpuset is empty, and nothing can join an empty one: take the parent's. An
+ * empty cpuset of v2 means the parent's, and its root has no such file.
+ */
 static int fill_cpuset(int dir)
 {
 	static const char files[][13] = { "cpuset.cpus", "cpuset.mems" };
@@ -213,7 +216,7 @@ static int fill_cpuset(int dir)
 }
 
 /* Another container's end may remove the parent between our two mkdirs. */
-static int make_pair(const char *path)
+static int make_pair(const char *path, bool v2)
 {
 	char parent[CG_PATH_MAX];
 
@@ -224,7 +227,7 @@ static int make_pair(const char *path)
 		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
 			return err_set("mkdir %s", parent);
 		fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && fill_cpuset(fd) < 0)
+		if (fd >= 0 && !v2 && fill_cpuset(fd) < 0)
 			return -1;
 		if (mkdir(path, 0755) == 0)
 			return 0;
@@ -291,10 +294,10 @@ int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
 		struct cg_dir *d = &cg->dir[cg->n];
 		CLEAN_FD int fd = -1;
 
-		if (make_pair(d->path) < 0)
+		if (make_pair(d->path, d->v2) < 0)
 			return -1;
 		fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fill_cpuset(fd) < 0) {
+		if (fd < 0 || (!d->v2 && fill_cpuset(fd) < 0)) {
 			err_set("open %s", d->path);
 			cg->n++;
 			return -1;

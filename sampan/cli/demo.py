@@ -72,7 +72,7 @@ class Show:
         if reply.output:
             self._console.print(Text(reply.output.replace("\r", "").rstrip("\n")))
         if reply.status:
-            self._console.print(Text(f"(exit status {reply.status}, as it must be)", "dim"))
+            self._console.print(Text(f"(exit status {reply.status})", "dim"))
 
     def end(self, machine: Machine, ended: Exit) -> None:
         """The times, and where to go from here."""
