@@ -83,6 +83,8 @@ def plan(content: Manifest, epoch: int) -> list[Record]:
 def _check(entry: Entry) -> None:
     if entry.kind is Kind.FILE and entry.size > SIZE_MAX:
         raise SampanError(f"{entry.path}: {entry.size} bytes; a cpio holds files below 4 GiB")
+    if entry.name == TRAILER:
+        raise SampanError(f"{entry.path}: a cpio ends at this name", hint="rename it", code=EXIT_USAGE)
     if entry.xattrs:
         raise SampanError(
             f"{entry.path}: a cpio holds no extended attributes ({entry.xattrs[0][0]})",
