@@ -79,7 +79,6 @@ class Instance:
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
         self._exit: Exit | None = None
-        self._breaking: asyncio.Task[object] | None = None
         self._up = False  #: a login was reached: an end is no failed boot any more
         keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno()]
         self.process = Process.start(argv, keep, self._on_stderr)
@@ -206,8 +205,8 @@ class Instance:
         """One QMP command. Raises QmpError."""
         return await self._qmp.execute(command, arguments)
 
-    def _send_break(self) -> None:
-        self._breaking = asyncio.create_task(self.qmp("chardev-send-break", {"id": "console"}))
+    async def _send_break(self) -> None:
+        await self.qmp("chardev-send-break", {"id": "console"})
 
     async def quit(self) -> Exit:
         """Cut the power: QMP quit, then SIGKILL when QEMU does not listen."""

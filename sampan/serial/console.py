@@ -116,10 +116,10 @@ class Console:
                 await self.fail_ended()
             raise
 
-    def send_break(self) -> None:
+    async def send_break(self) -> None:
         """BREAK: with a following letter, SysRq."""
         self.log.note("BREAK")
-        self.transport.send_break()
+        await self.transport.send_break()
 
     async def expect(self, needles: Sequence[bytes], timeout: float) -> Match:
         """Wait until one of `needles` has arrived and consume up to it.

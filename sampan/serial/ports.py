@@ -14,6 +14,7 @@ import grp
 import os
 import socket
 import stat
+import termios
 import threading
 from pathlib import Path
 
@@ -34,12 +35,10 @@ class PortTransport(FdTransport):
         super().__init__(port.fileno(), description, port.close)
         self._port = port
 
-    def send_break(self) -> None:
-        # tcsendbreak holds the line for the driver's own time (0.25 s or more) without a nap here.
-        import termios
-
+    async def send_break(self) -> None:
+        # It holds the line for the driver's own time, 0.25 s or more.
         try:
-            termios.tcsendbreak(self._port.fileno(), 0)
+            await asyncio.get_running_loop().run_in_executor(None, termios.tcsendbreak, self._port.fileno(), 0)
         except termios.error as error:
             raise SampanError(f"{self.description}: no BREAK: {error.args[-1]}") from error
 
@@ -80,8 +79,8 @@ class ThreadTransport:
         except (serial.SerialException, OSError) as error:
             raise LineLost(f"{self.description}: cannot send: {error}") from error
 
-    def send_break(self) -> None:
-        self._port.send_break(_BREAK_SECONDS)
+    async def send_break(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._port.send_break, _BREAK_SECONDS)
 
     def close(self) -> None:
         if self._open:

@@ -34,7 +34,7 @@ class CommandFailed(SampanError):
 class Result:
     """How a command ended: its exit status and what it wrote to stdout and stderr.
 
-    `checked`: a checksum vouches for the output (the target has cksum or md5sum).
+    `checked`: a checksum vouches for the output (the target has cksum, md5sum or sha256sum).
     """
 
     command: str

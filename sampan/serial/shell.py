@@ -26,6 +26,8 @@ import re
 from dataclasses import dataclass
 
 MARK = b"@@SAMPAN:"
+#: Tools of the target that vouch for content; `wc -c` only counts, ":" is none at all.
+CHECKING = ("cksum", "md5sum", "sha256sum")
 _LINE = 180  #: payload of a line; canonical mode of any tty takes at least 255 bytes (POSIX MAX_CANON)
 
 #: Typed at the login shell. A signal must not end the loop; an end of file must.
@@ -37,7 +39,7 @@ ENTER = (
 #: First line in the loop: newline, checksum tool, and a file for the output. The last probe wins.
 PREPARE = (
     b"S_n=$(printf '\\nx');S_n=${S_n%x};S_t=:;"
-    b"for t in 'wc -c' md5sum cksum;do printf a|$t >/dev/null 2>&1&&S_t=$t;done;"
+    b"for t in 'wc -c' sha256sum md5sum cksum;do printf a|$t >/dev/null 2>&1&&S_t=$t;done;"
     b"for d in /var/tmp /dev/shm /run /tmp;do (echo >$d/.s$$)2>/dev/null&&S_o=$d/.s$$;done\n"
 )
 
@@ -151,14 +153,14 @@ def checksum(tool: str, data: bytes) -> str:
     """What the target's `tool` prints for `data` on its stdin, without the file name."""
     if tool == "cksum":
         return f"{posix_cksum(data)} {len(data)}"
-    if tool == "md5sum":
-        return f"{hashlib.md5(data).hexdigest()} -"
+    if tool in ("md5sum", "sha256sum"):
+        return f"{hashlib.new(tool.removesuffix('sum'), data).hexdigest()} -"
     return str(len(data)) if tool == "wc -c" else ""
 
 
 def split_sum(text: str) -> tuple[str, str]:
     """Tool and checksum of an answer to `sum_line`; ("", "") when it is none."""
-    for tool in ("cksum", "md5sum", "wc -c", ":"):
+    for tool in (*CHECKING, "wc -c", ":"):
         if text == tool or text.startswith(tool + " "):
             return tool, text[len(tool) :].strip()
     return "", ""
@@ -180,12 +182,12 @@ def parse(data: bytes, nonce: str) -> Reply:
     for candidate in (body, _without_kernel_messages(body)):
         output = _untty(candidate)
         if output is not None and (tool == ":" or checksum(tool, output) == sums):
-            return Reply(status, output, checked=tool in ("cksum", "md5sum"))
+            return Reply(status, output, checked=tool in CHECKING)
     raise Damaged("the output does not match its checksum")
 
 
 def _field_line(data: bytes, kind: bytes, nonce: str, *, last: bool) -> tuple[int, int, tuple[int, str, str]]:
-    pattern = re.escape(MARK) + kind + nonce.encode() + rb" (\d+) (cksum|md5sum|wc -c|:) ?([0-9a-f -]*);\r?\n"
+    pattern = re.escape(MARK) + kind + nonce.encode() + rb" (\d+) (cksum|md5sum|sha256sum|wc -c|:) ?([0-9a-f -]*);\r?\n"
     found = list(re.finditer(pattern, data))
     if not found:
         raise Damaged(f"no {kind.decode()} line")

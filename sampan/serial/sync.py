@@ -83,10 +83,7 @@ class SyncConsole:
         self._thread.call(self.console.write(data))
 
     def send_break(self) -> None:
-        async def send() -> None:
-            self.console.send_break()
-
-        self._thread.call(send())
+        self._thread.call(self.console.send_break())
 
     def close(self) -> None:
         async def close() -> None:

@@ -114,7 +114,7 @@ class Terminal:
     async def _command(self, letter: str, screen: Screen) -> None:
         if letter == "b":
             try:
-                self._console.send_break()
+                await self._console.send_break()
                 _say(screen, "BREAK sent")
             except SampanError as error:
                 _say(screen, error.message)

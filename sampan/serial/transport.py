@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from sampan.core.errors import SampanError
@@ -37,7 +37,7 @@ class Transport(Protocol):
     async def write(self, data: bytes) -> None:
         """Send all of `data`; returns when the line has taken it. Raises LineLost."""
 
-    def send_break(self) -> None:
+    async def send_break(self) -> None:
         """Hold the line in BREAK for a moment (SysRq on a Linux console)."""
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class FdTransport:
 
     def __init__(self, fd: int, description: str, release: Callable[[], None]) -> None:
         self.description = description
-        self.on_break: Callable[[], None] | None = None  #: how the owner of the other end makes a BREAK
+        self.on_break: Callable[[], Awaitable[object]] | None = None  #: how the owner of the other end makes a BREAK
         self._fd = fd
         self._release = release
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,9 +108,9 @@ class FdTransport:
             if self._open:
                 loop.remove_writer(self._fd)
 
-    def send_break(self) -> None:
+    async def send_break(self) -> None:
         if self.on_break is not None:
-            self.on_break()
+            await self.on_break()
             return
         raise SampanError(f"{self.description}: this line has no BREAK of its own")
 

@@ -100,17 +100,17 @@ def printed(nonce: str, status: int, output: bytes, tool: str) -> bytes:
 outputs = st.binary(max_size=400) | st.text(max_size=200).map(str.encode)
 
 
-@given(outputs, st.integers(0, 255), st.sampled_from(["cksum", "md5sum", "wc -c", ":"]))
+@given(outputs, st.integers(0, 255), st.sampled_from(["cksum", "md5sum", "sha256sum", "wc -c", ":"]))
 def test_a_clean_result_is_read_back(output: bytes, status: int, tool: str) -> None:
     reply = shell.parse(b"junk\r\n" + printed("12ab", status, output, tool), "12ab")
     assert (reply.status, reply.output) == (status, output)
-    assert reply.checked == (tool in ("cksum", "md5sum"))
+    assert reply.checked == (tool in shell.CHECKING)
 
 
 @given(
     outputs,
     st.integers(0, 255),
-    st.sampled_from(["cksum", "md5sum"]),
+    st.sampled_from(shell.CHECKING),
     st.lists(st.tuples(st.integers(0, 2000), st.sampled_from([b"x", b"0", b"\r\n", b";"])), min_size=1, max_size=4),
 )
 def test_a_damaged_result_is_never_taken_for_another(
