@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,15 @@ from sampan.core.run import run
 _EPOCH = 1_700_000_000  #: of the banner when no --epoch is given
 _DECLARED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
-#: zig's driver refuses these linker options ("unsupported linker arg") and warns of the others;
-#: busybox asks for -Os; clang's -Oz is 10 % smaller, but zig's driver turns it into -Os unless it
-#: goes to clang directly.
+#: One program without blanks: busybox's Makefile hands $(CC) to a shell.
 _WRAPPER = """\
+#!/bin/sh
+exec {command} "$@"
+"""
+#: zig's driver refuses three linker options ("unsupported linker arg") and warns of two others.
+#: busybox asks for -Os; clang's -Oz is 5 % smaller, but zig's driver turns it into -Os unless it
+#: goes to clang directly.
+_ZIG_WRAPPER = """\
 #!/bin/sh
 for arg do
     shift
@@ -97,24 +103,23 @@ class _Make:
 
     @staticmethod
     def _variables(chain: toolchain.Toolchain, folder: Path) -> list[str]:
-        # One program without blanks: busybox's Makefile hands $(CC) to a shell.
-        wrapper = folder / "zcc"
-        wrapper.write_text(_WRAPPER.format(command=" ".join(map(_quoted, chain.cc))), encoding="utf-8")
-        wrapper.chmod(0o755)
-        variables = [f"ARCH={toolchain.TARGETS[chain.arch].kernel}", f"CC={wrapper}", "HOSTCC=cc"]
+        def program(name: str, text: str, command: list[str]) -> Path:
+            path = folder / name
+            path.write_text(text.format(command=shlex.join(command)), encoding="utf-8")
+            path.chmod(0o755)
+            return path
+
+        cc = program("cc", _ZIG_WRAPPER if chain.kind == "zig" else _WRAPPER, chain.cc)
+        variables = [f"ARCH={toolchain.TARGETS[chain.arch].kernel}", f"CC={cc}", "HOSTCC=cc"]
         if chain.kind == "zig":
-            zig = toolchain.zig()
-            return [*variables, f"AR={zig} ar", "STRIP=true", "SKIP_STRIP=y"]
+            ar = program("ar", _WRAPPER, [chain.cc[0], "ar"])
+            return [*variables, f"AR={ar}", "STRIP=true", "SKIP_STRIP=y"]
         # A cc given whole (CC="gcc -m32") has no prefix: the host's binutils read its objects.
         tools = [f"{name.upper()}={chain.prefix}{name}" for name in ("ar", "strip", "nm", "objcopy", "objdump", "ld")]
         return [*variables, *tools]
 
     def run(self, *targets: str) -> None:
         run([*self.argv, *targets], env=self.env)
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("'", "'\\''") + "'"
 
 
 def _configure(make: _Make, requests: Mapping[str, kconfig.Request]) -> str:
@@ -161,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _main(args: argparse.Namespace) -> None:
     chain = toolchain.load(args.toolchain) if args.toolchain else toolchain.choose(args.arch)
-    with work.folder(args.out.with_name(f".{args.out.name}.work")) as folder:
+    with work.for_make(args.out.with_name(f".{args.out.name}.work")) as folder:
         result = build(chain, args.source, args.fragment, folder=folder, jobs=args.jobs, epoch=args.epoch)
     write(result, args.out)
 

@@ -148,11 +148,11 @@ def kernel_package(name: str, arch: str) -> Path:
 
 
 def _kernel_pattern(name: str, arch: str) -> re.Pattern[str]:
-    """File names of the packages that `name` may stand for."""
+    """File names of the packages that `name` may stand for; a metapackage itself holds no kernel."""
     flavour = re.escape(name.removeprefix("linux-image-"))
-    exact = rf"{re.escape(name)}(?:-unsigned)?"
-    versioned = rf"linux-image-\d[\w.+~]*(?:-\d+)?-{flavour}(?:-unsigned)?"
-    return re.compile(rf"^(?:{exact}|{versioned})_[^_]+_{re.escape(arch)}\.deb$")
+    if not re.match(r"\d", flavour):
+        flavour = rf"\d[\w.+~]*(?:-\d+)?-{flavour}"
+    return re.compile(rf"^linux-image-{flavour}(?:-unsigned)?_[^_]+_{re.escape(arch)}\.deb$")
 
 
 def _kernel_present(name: str, arch: str) -> Path | None:

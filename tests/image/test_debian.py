@@ -153,8 +153,9 @@ def test_two_builds_at_once_without_privileges(archive: Archive) -> None:
 
 
 @pytest.mark.network
-def test_the_real_archive() -> None:
+def test_the_real_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small real package by the system's own sources, signatures checked by apt."""
+    monkeypatch.setenv("SAMPAN_DOWNLOADS", str(tmp_path))
     root = debian.AptRoot("armhf")
     root.prepare()
     complaints = root.update()

@@ -89,7 +89,7 @@ def test_the_lock_keeps_others_out(downloads: Path) -> None:
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp_6.1.176-1_armhf.deb", True),
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp-lpae_6.1.176-1_armhf.deb", False),
         ("linux-image-armmp", "linux-image-6.12.107+deb13-armmp-unsigned_6.12.107-1_armhf.deb", True),
-        ("linux-image-armmp", "linux-image-armmp_6.1.176-1_armhf.deb", True),
+        ("linux-image-armmp", "linux-image-armmp_6.1.176-1_armhf.deb", False),
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp_6.1.176-1_amd64.deb", False),
         ("linux-image-amd64", "linux-image-6.1.0-56-cloud-amd64_6.1.192-2_armhf.deb", False),
         ("linux-image-6.1.0-50-armmp", "linux-image-6.1.0-50-armmp_6.1.176-1_armhf.deb", True),
