@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sampan.core.files import refuse_os_error
 
-
 #: make splits names at blanks and expands $; nothing helps against it but another folder.
 _PLAIN = re.compile(r"^[\w./+@%,=-]+$", re.ASCII)
 
