@@ -31,7 +31,8 @@ struct monitor {
 	struct start *s;
 	struct client client[CLIENTS_MAX];
 	struct proxy proxy;
-	bool proxying, halting, busybox;
+	bool proxying;
+	bool watch_alone;               /* busybox init was told to end */
 	unsigned alone;                 /* ticks PID 1 has been without company */
 	int signalfd;
 };
@@ -156,8 +157,8 @@ static void halt(struct monitor *m)
 	struct start *s = m->s;
 
 	kill(s->pid, halt_signal(s));
-	m->halting = true;
-	m->busybox = !s->app && is_busybox(s->pid);
+	s->reboot_asked = false;
+	m->watch_alone = !s->app && is_busybox(s->pid);
 	s->st.state = ST_STOPPING;
 	state_write(s->statedir, &s->st);
 }
@@ -197,11 +198,14 @@ static void do_reboot(struct monitor *m, struct client *c)
 		return;
 	}
 	kill(m->s->pid, m->s->st.sig_reboot ? m->s->st.sig_reboot : SIGINT);
+	m->s->reboot_asked = true;
+	m->watch_alone = is_busybox(m->s->pid);
 	answer(c, "ok\n");
 }
 
 static void do_kill(struct monitor *m, struct client *c)
 {
+	m->s->reboot_asked = false;
 	cg_kill(&m->s->st.cg);
 	kill(m->s->pid, SIGKILL);
 	answer(c, "ok\n");
@@ -329,7 +333,8 @@ static void begin(struct monitor *m, struct start *s)
 	for (int i = 0; i < CLIENTS_MAX && !m->s; i++)
 		m->client[i].fd = -1;
 	m->s = s;
-	m->halting = m->busybox = false;
+	m->watch_alone = false;
+	m->alone = 0;
 	m->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	m->proxying = s->foreground && s->ptys.console >= 0 && stdio_tty();
 	if (m->proxying)
@@ -377,13 +382,13 @@ int monitor_run(struct start *s)
 	begin(&m, s);
 	for (;;) {
 		unsigned n = fill_poll(&m, p);
-		int rc = poll(p, n, m.halting && m.busybox ? ALONE_TICK_MS : -1);
+		int rc = poll(p, n, m.watch_alone ? ALONE_TICK_MS : -1);
 
 		if (rc > 0)
 			handle(&m, p);
 		if (rc > 0 && p[0].revents && take_signals(&m, &status))
 			break;
-		if (m.halting && m.busybox)
+		if (m.watch_alone)
 			alone_tick(&m);
 	}
 	if (m.proxying)

@@ -291,7 +291,9 @@ static void close_ptys(struct start *s)
 /* reboot(2) in a pid namespace kills its init: by SIGHUP to restart, SIGINT to halt. */
 static bool wants_reboot(const struct start *s, int status)
 {
-	return !s->app && WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP;
+	if (s->app || !WIFSIGNALED(status))
+		return false;
+	return WTERMSIG(status) == SIGHUP || (s->reboot_asked && WTERMSIG(status) == SIGKILL);
 }
 
 static int exit_code(const struct start *s, int status)
@@ -341,6 +343,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		close_ptys(s);
 		if (!wants_reboot(s, status))
 			break;
+		s->reboot_asked = false;
 		undo(s, UNDO_CGROUP);
 		s->quiet_conf = true;
 	}

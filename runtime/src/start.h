@@ -13,6 +13,7 @@ struct start {
 	char **argv;                    /* the command, or NULL: lxc.init.cmd */
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
+	bool reboot_asked;              /* by `stop -r`: its end means a restart */
 	bool quiet_conf;                /* warnings have been shown already (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */
 	struct cg_host host;

@@ -1,0 +1,51 @@
+"""Fixtures of the tests that run the runtime on this host."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runtime_lab import ALL_OFF, CGROUPS, Lab, build_runtime, need_host
+
+_serial = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def runtime_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_runtime(tmp_path_factory.mktemp("runtime") / "build")
+
+
+def _lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
+    lab = Lab(binary, folder / "lab", f"t{os.getpid()}n{next(_serial)}", env)
+    try:
+        yield lab
+        left = lab.left_behind()
+    finally:
+        lab.close()
+    assert left == [], "the test's containers left something behind"
+
+
+@pytest.fixture
+def lab(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The host as it is. Each test must end with its containers stopped: that is checked."""
+    need_host()
+    yield from _lab(runtime_binary, tmp_path_factory.mktemp("l"), {})
+
+
+@pytest.fixture(params=["host", "v2", "v1", "old-kernel", "old-kernel-v2"])
+def any_lab(
+    request: pytest.FixtureRequest, runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """The same test for each cgroup layout of this host, and without any newer system call."""
+    need_host()
+    roots = {"v2": CGROUPS / "unified", "v1": CGROUPS / "devices"}
+    env = {"SAMPAN_DISABLE": ALL_OFF} if "old-kernel" in request.param else {}
+    layout = request.param.removeprefix("old-kernel").lstrip("-")
+    if layout in roots:
+        if not roots[layout].is_dir():
+            pytest.skip(f"needs {roots[layout]}: this host's cgroups are not hybrid")
+        env["SAMPAN_CGROUP_ROOT"] = str(roots[layout])
+    yield from _lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
