@@ -8,6 +8,7 @@ modules.manifest (input language of a manifest) and modules/ (the files it names
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import sys
 import tarfile
@@ -47,6 +48,7 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     config: str = "config"
     manifest: str = "modules.manifest"
     modules: list[str]  #: to load at boot, in order
+    modules_sha256: str  #: over the names and bytes of modules/: changes when an image must
 
 
 def load(path: Path) -> Kernel:
@@ -157,12 +159,16 @@ def build(board: Board, folder: Path) -> Kernel:
         if board.qemu.kernel == "as-is":
             boot, shape = data, kernel.shape[0]
         order = _modules(board, given, config)
-        _install(order, kernel.release, folder)
+        digest = _install(order, kernel.release, folder)
         write_bytes(folder / "image", data)
         write_bytes(folder / "boot", boot)
         write_text(folder / "config", config)
         return Kernel(
-            release=kernel.release, version=given.version, boot_shape=shape, modules=[item.name for item in order]
+            release=kernel.release,
+            version=given.version,
+            boot_shape=shape,
+            modules=[item.name for item in order],
+            modules_sha256=digest,
         )
 
 
@@ -211,19 +217,25 @@ def _modules(board: Board, given: Provided, config: str) -> list[modules.Module]
     return modules.closure(modules.read_tree(given.modules), wanted, where)
 
 
-def _install(order: list[modules.Module], release: str, folder: Path) -> None:
-    """Write modules/, its tables and modules.manifest; what an earlier build left there goes."""
+def _install(order: list[modules.Module], release: str, folder: Path) -> str:
+    """Write modules/, its tables and modules.manifest; what an earlier build left there goes.
+
+    Returns a SHA-256 of it all: the manifest alone does not tell when a module's bytes changed.
+    """
     target = folder / "modules"
     shutil.rmtree(target, ignore_errors=True)
     files = {module.relative: modinfo.content(module.path) for module in order}
     if order:
         files["modules.dep"] = modules.modules_dep(order).encode()
         files["modules.alias"] = modules.modules_alias(order).encode()
-    for name, data in files.items():
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
         write_bytes(target / name, data)
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
     load_list = "".join(f"{module.name}\n" for module in order)
     write_text(target / "load", load_list)
     write_text(folder / "modules.manifest", manifest(list(files), release))
+    return digest.hexdigest()
 
 
 def manifest(files: list[str], release: str) -> str:

@@ -72,7 +72,7 @@ def identify(data: bytes) -> str:
         return "ELF"
     if data[0x202:0x206] == b"HdrS":
         return "bzImage"
-    if data[:2] == b"MZ" and data[4:8] == b"zimg":
+    if data[:2] == b"MZ" and data[4:8] == b"zimg" and len(data) >= 64:
         return "zboot"
     if data[0x38:0x3C] == b"ARM\x64":
         return "Image"

@@ -107,6 +107,13 @@ def test_a_module_that_left_the_list_leaves_the_image(files: Path, tmp_path: Pat
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_another_build_of_a_module_is_seen(files: Path, tmp_path: Path) -> None:
+    first = build(tmp_path)
+    assert build(tmp_path) == first
+    (files / MODULES / "kernel/drivers/block/virtio_blk.ko").write_bytes(module({"depends": ["virtio"], "v": ["2"]}))
+    assert build(tmp_path).modules_sha256 != first.modules_sha256
+
+
 def test_a_yocto_modules_archive(files: Path, tmp_path: Path) -> None:
     import tarfile
 

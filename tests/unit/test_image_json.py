@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("image", "boot", "config"):
         (folder / "kernel" / name).write_text(name)
     kernel = {"release": "6.1", "version": "6.1-1", "boot_shape": "ELF", "modules": ["virtio_blk"]}
+    kernel["modules_sha256"] = "0" * 64
     (folder / "kernel/kernel.json").write_text(json.dumps(kernel))
     (folder / "data.ext4").write_bytes(bytes(4096))
     return folder

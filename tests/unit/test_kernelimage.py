@@ -58,8 +58,9 @@ def test_without_ikconfig_there_is_none() -> None:
         (made.bzimage(decompress.LZO_MAGIC + bytes(50)), "lzo"),
         (made.zimage(b"nothing"), "no compressed kernel"),
         (b"\x1f\x8b\x08" + bytes(40), "gzip"),
+        (b"MZ\0\0zimg", "Linux version"),
     ],
-    ids=["empty", "text", "elf", "truncated", "old", "lzo", "zimage", "gzip"],
+    ids=["empty", "text", "elf", "truncated", "old", "lzo", "zimage", "gzip", "zboot"],
 )
 def test_what_is_no_kernel_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(kernelimage.NotAKernel, match=reason):
