@@ -60,8 +60,8 @@ static void mountinfo_line(struct cg_host *host, char *line, const char *below)
 	char *dash = strstr(line, " - ");
 	bool v2;
 
-	if (!dash || sscanf(dash + 3, "%15s %*s %191s", type, super) != 2 ||
-	    sscanf(line, "%*s %*s %*s %*s %191s", mount) != 1)
+	if (!dash || !nth_word(dash + 3, 0, type, sizeof(type)) ||
+	    !nth_word(dash + 3, 2, super, sizeof(super)) || !nth_word(line, 4, mount, sizeof(mount)))
 		return;
 	v2 = strcmp(type, "cgroup2") == 0;
 	if ((!v2 && strcmp(type, "cgroup") != 0) ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "ips.h"
 #include "json.h"
 #include "opts.h"
+#include "path.h"
 #include "state.h"
 
 static struct {
@@ -45,16 +47,12 @@ static double cpu_seconds(const struct cg *cg)
 	long long ns = cg_value(cg, "cpuacct.usage");
 
 	for (unsigned i = 0; ns < 0 && i < cg->n; i++) {
-		char path[CG_PATH_MAX + 16];
-		long long usec;
-		FILE *f;
+		char path[CG_PATH_MAX + 16], text[512];
 
 		snprintf(path, sizeof(path), "%s/cpu.stat", cg->dir[i].path);
-		f = cg->dir[i].v2 ? fopen(path, "re") : NULL;
-		if (f && fscanf(f, "usage_usec %lld", &usec) == 1)
-			ns = usec * 1000;
-		if (f)
-			fclose(f);
+		if (cg->dir[i].v2 && read_small(AT_FDCWD, path, text, sizeof(text)) > 0 &&
+		    strncmp(text, "usage_usec ", 11) == 0)
+			ns = strtoll(text + 11, NULL, 10) * 1000;
 	}
 	return ns < 0 ? -1 : (double)ns / 1e9;
 }

@@ -27,9 +27,12 @@ struct row {
 static const char titles[COLUMNS][13] = { "NAME", "STATE", "AUTOSTART", "GROUPS", "IPV4", "IPV6",
 					  "UNPRIVILEGED" };
 
-static int by_name(const void *a, const void *b)
+/* A few names: libc's qsort is larger than all of this file. */
+static void insert_sorted(char **list, int n, char *name)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	for (; n > 0 && strcmp(list[n - 1], name) > 0; n--)
+		list[n] = list[n - 1];
+	list[n] = name;
 }
 
 /* Folders of LXCPATH with a `config`, sorted; -1 when LXCPATH cannot be read. */
@@ -48,10 +51,9 @@ static int names(const char *lxcpath, char **list)
 			continue;
 		path_fmt(config, sizeof(config), "%s/%s/config", lxcpath, e->d_name);
 		if (access(config, F_OK) == 0)
-			list[n++] = strdup(e->d_name);
+			insert_sorted(list, n++, strdup(e->d_name));
 	}
 	closedir(d);
-	qsort(list, (size_t)n, sizeof(*list), by_name);
 	return n;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include "monitor.h"
+#include "path.h"
 #include "pty.h"
 #include "ring.h"
 #include "start.h"
@@ -127,18 +128,12 @@ static bool is_busybox(pid_t pid)
 /* SigBlk of /proc/PID/status: an init that takes SIGRTMIN+3 (systemd) blocks it. */
 static bool blocks(pid_t pid, int sig)
 {
-	char path[40], line[128];
-	unsigned long long mask = 0;
-	FILE *f;
+	char path[40], text[2048], *line;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigBlk: %llx", &mask) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return mask >> (sig - 1) & 1;
+	if (read_small(AT_FDCWD, path, text, sizeof(text)) < 0 || !(line = strstr(text, "SigBlk:")))
+		return false;
+	return strtoull(line + 7, NULL, 16) >> (sig - 1) & 1;
 }
 
 static int halt_signal(const struct start *s)

@@ -35,11 +35,15 @@ static bool read_stat(pid_t pid, uint64_t *start)
 	if (read_small(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return false;
 	p = strrchr(text, ')');         /* the name may hold anything, also ") Z 1" */
-	if (!p || sscanf(p + 1, " %c", &state) != 1)
+	if (!p || strlen(p) < 3)
 		return false;
+	state = p[2];
 	for (int field = 2; field < 22 && p; field++)
 		p = strchr(p + 1, ' ');
-	return p && sscanf(p, "%" SCNu64, start) == 1 && state != 'Z' && state != 'X';
+	if (!p)
+		return false;
+	*start = strtoull(p + 1, NULL, 10);
+	return state != 'Z' && state != 'X';
 }
 
 struct task task_of(pid_t pid)
@@ -169,7 +173,14 @@ int state_write(int dir, const struct state *st)
 
 static bool parse_task(const char *v, struct task *t)
 {
-	return sscanf(v, "%d %" SCNu64, &t->pid, &t->start) == 2;
+	char *end;
+
+	t->pid = (pid_t)strtol(v, &end, 10);
+	if (end == v || *end != ' ')
+		return false;
+	v = end + 1;
+	t->start = strtoull(v, &end, 10);
+	return end != v && *end == '\0';
 }
 
 static bool parse_cgroup(const char *v, struct cg *cg)

@@ -43,7 +43,7 @@ int tree_mounted(const char *path, char *found, unsigned long size)
 		return err_set("open /proc/self/mountinfo");
 	n = strlen(real);
 	while (rc == 0 && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1)
+		if (!nth_word(line, 4, at, sizeof(at)))
 			continue;
 		unescape(at);
 		if (strncmp(at, real, n) == 0 && (at[n] == '/' || at[n] == '\0')) {
