@@ -17,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include "fds.h"
 #include "feat.h"
 #include "ids.h"
 #include "opts.h"
@@ -136,43 +137,23 @@ static int enter_rest(struct attach *a)
 
 /* ---- the child ------------------------------------------------------------------ */
 
-static void send_fd(int sock, int fd)
+/* 'P' with a master, 'H': the host must make one, 'S' with its slave. */
+static void send_fd(int sock, char kind, int fd)
 {
-	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
-	char kind = fd >= 0 ? 'P' : 'H';
-	struct iovec iov = { &kind, 1 };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		memset(&u, 0, sizeof(u));
-		h.msg_control = u.buf;
-		h.msg_controllen = sizeof(u.buf);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	sendmsg(sock, &h, MSG_NOSIGNAL);
+	fds_send(sock, &kind, 1, &fd, fd >= 0 ? 1 : 0);
 }
 
 static char receive_fd(int sock, int *fd)
 {
-	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
+	int fds[FDS_MAX];
 	char kind = 0;
-	struct iovec iov = { &kind, 1 };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
-			    .msg_controllen = sizeof(u.buf) };
-	struct cmsghdr *c;
+	size_t n;
 
 	*fd = -1;
-	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) <= 0)
+	if (fds_receive(sock, &kind, 1, fds, &n) <= 0)
 		return 0;
-	c = CMSG_FIRSTHDR(&h);
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	if (n > 0)
+		*fd = fds[0];
 	return kind;
 }
 
@@ -186,11 +167,11 @@ static int take_terminal(int sock)
 	int master = -1, slave = -1;
 
 	if (pts >= 0 && is_devpts(pts) && pty_open(pts, &master, &slave) == 0) {
-		send_fd(sock, master);
+		send_fd(sock, 'P', master);
 		close(master);
 		return slave;
 	}
-	send_fd(sock, -1);
+	send_fd(sock, 'H', -1);
 	if (receive_fd(sock, &slave) != 'S' || slave < 0) {
 		err_plain("no terminal could be made");
 		fail();
@@ -307,22 +288,7 @@ static int give_terminal(int sock, int *slave)
 	case 'H':
 		if (pty_open(-1, &master, slave) < 0)
 			return -1;
-		{
-			union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u;
-			char kind = 'S';
-			struct iovec iov = { &kind, 1 };
-			struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
-					    .msg_controllen = sizeof(u.buf) };
-			struct cmsghdr *c;
-
-			memset(&u, 0, sizeof(u));
-			c = CMSG_FIRSTHDR(&h);
-			c->cmsg_level = SOL_SOCKET;
-			c->cmsg_type = SCM_RIGHTS;
-			c->cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(c), slave, sizeof(int));
-			sendmsg(sock, &h, MSG_NOSIGNAL);
-		}
+		send_fd(sock, 'S', *slave);
 		return master;
 	default:
 		return -1;              /* it failed before; its message is out */

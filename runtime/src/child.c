@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include "fds.h"
 #include "feat.h"
 #include "ids.h"
 #include "mount.h"
@@ -97,11 +98,8 @@ static int identify(const struct conf *c)
 static int ready_and_wait(struct start *s, int sync)
 {
 	struct sync_msg m = { .kind = 'R', .nttys = s->ptys.nttys, .console = s->ptys.console >= 0 };
-	union { char buf[CMSG_SPACE(sizeof(int) * (TTYS_MAX + 2))]; struct cmsghdr align; } u;
-	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int fds[TTYS_MAX + 2];
-	unsigned n = 0;
+	size_t n = 0;
 
 	if (m.console) {
 		fds[n++] = s->ptys.console;
@@ -109,19 +107,7 @@ static int ready_and_wait(struct start *s, int sync)
 	}
 	for (unsigned i = 0; i < s->ptys.nttys; i++)
 		fds[n++] = s->ptys.tty[i];
-	if (n > 0) {
-		struct cmsghdr *c;
-
-		memset(&u, 0, sizeof(u));
-		h.msg_control = u.buf;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * n);
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * n);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
-	}
-	if (sendmsg(sync, &h, MSG_NOSIGNAL) < 0)
+	if (fds_send(sync, &m, sizeof(m), fds, n) < 0)
 		return err_set("report to the supervisor");
 	if (recv(sync, &m, sizeof(m), 0) <= 0 || m.kind != 'G')
 		_exit(EXIT_OWN);        /* the parent gave up and has said why */

@@ -115,6 +115,25 @@ int env_set(const struct conf *conf)
 	return 0;
 }
 
+static char *env_block;                 /* the strings the kernel put behind argv */
+static size_t env_size;
+
+void env_find(void)
+{
+	char *end = environ[0];
+
+	env_block = environ[0];
+	for (char **e = environ; *e && *e == end; e++)
+		end = *e + strlen(*e) + 1;
+	env_size = env_block ? (size_t)(end - env_block) : 0;
+}
+
+void env_wipe(void)
+{
+	if (env_block)
+		explicit_bzero(env_block, env_size);
+}
+
 void signals_default(void)
 {
 	/* exec resets handlers by itself; what the caller ignored (nohup) would stay. */

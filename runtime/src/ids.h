@@ -27,6 +27,13 @@ int ids_personality(enum conf_arch arch);
  */
 int env_set(const struct conf *conf);
 
+/*
+ * Wipes the caller's variables where /proc/PID/environ shows them. For PID 1 of an app
+ * container, which never executes anything: the container could read them there.
+ */
+void env_wipe(void);
+void env_find(void);                    /* at the very start, before setenv moves things */
+
 /* Signal state as a program expects it. */
 void signals_default(void);
 

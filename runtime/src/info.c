@@ -83,7 +83,7 @@ static void print_text(const struct ctr *ctr, const struct state *st, const stru
 		printf("%-15s %s\n", "Name:", ctr->name);
 	if (all() || want.state)
 		printf("%-15s %s\n", "State:", state_word(st->state));
-	if (up && (all() || want.pid)) {
+	if (up && st->init.pid > 0 && (all() || want.pid)) {
 		if (want.raw && want.pid)
 			printf("%d\n", st->init.pid);
 		else
@@ -117,7 +117,7 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 	fputs("{\"name\": ", stdout);
 	json_string(ctr->name);
 	printf(", \"state\": \"%s\"", state_word(st->state));
-	json_number("pid", up ? st->init.pid : -1);
+	json_number("pid", up && st->init.pid > 0 ? st->init.pid : -1);
 	json_number("supervisor", up && task_alive(&st->supervisor) ? st->supervisor.pid : -1);
 	fputs(", \"ips\": [", stdout);
 	for (unsigned i = 0; i < ips->n; i++) {

@@ -97,6 +97,7 @@ void init_main(struct start *s, int sync, char **argv)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
+	env_wipe();
 	a.pid = fork();
 	if (a.pid < 0) {
 		err_set("fork");

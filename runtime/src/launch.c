@@ -43,7 +43,7 @@ static void now_running(struct start *s)
 static int daemonise(struct start *s)
 {
 	int pipefd[2], status;
-	char byte;
+	char byte = 0;
 	pid_t pid;
 
 	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
@@ -61,12 +61,9 @@ static int daemonise(struct start *s)
 	close(pipefd[1]);
 	while (read(pipefd[0], &byte, 1) < 0 && errno == EINTR)
 		;
-	/* Running, or its supervisor has said why not. */
-	if (waitpid(pid, &status, WNOHANG) == 0 && byte == 'r')
-		return 0;
 	if (byte == 'r')
 		return 0;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)   /* it has said why */
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_OWN;
 }
@@ -101,6 +98,7 @@ static void prepare(struct start *s, struct args *a, const char *file, const cha
 		fail();
 	}
 	s->ctr = &ctr;
+	s->quiet_conf = a->quiet;
 	s->argv = a->nrest > 0 ? a->rest : NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "feat.h"
 #include "guard.h"
+#include "ids.h"
 #include "opts.h"
 #include "sampan.h"
 #include "sys.h"
@@ -152,6 +153,7 @@ int main(int argc, char **argv)
 	const char *base = argc > 0 ? strrchr(argv[0], '/') : NULL;
 
 	own_argv = argv;
+	env_find();
 	if (argc < 1)
 		return EXIT_OWN;
 	base = base ? base + 1 : argv[0];

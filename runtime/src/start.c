@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include "fds.h"
 #include "feat.h"
 #include "guard.h"
 #include "launch.h"
@@ -179,17 +180,10 @@ static int spawn(struct start *s)
 
 /* ---- talking to the child ------------------------------------------------------- */
 
-static void take_fds(struct start *s, const struct sync_msg *m, struct msghdr *h)
+static void take_fds(struct start *s, const struct sync_msg *m, const int *fds, size_t n)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(h);
-	int fds[TTYS_MAX + 2];
-	size_t n = 0, i = 0;
+	size_t i = 0;
 
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		n = n < ARRAY_SIZE(fds) ? n : ARRAY_SIZE(fds);
-		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-	}
 	if (m->console && n >= 2) {
 		s->ptys.console = fds[i++];
 		s->ptys.console_peer = fds[i++];        /* kept open: no hang-up between readers */
@@ -201,12 +195,10 @@ static void take_fds(struct start *s, const struct sync_msg *m, struct msghdr *h
 /* 'R', or 0 when the child is gone, or -1 with its error. */
 static int hear(struct start *s)
 {
-	union { char buf[CMSG_SPACE(sizeof(int) * (TTYS_MAX + 2))]; struct cmsghdr align; } u;
+	int fds[FDS_MAX];
 	struct sync_msg m;
-	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
-			    .msg_controllen = sizeof(u.buf) };
-	ssize_t n = recvmsg(s->sync, &h, MSG_CMSG_CLOEXEC);
+	size_t nfds;
+	ssize_t n = fds_receive(s->sync, &m, sizeof(m), fds, &nfds);
 
 	if (n == 0)
 		return 0;
@@ -219,7 +211,7 @@ static int hear(struct start *s)
 		launch_code(m.code);
 		return -1;
 	}
-	take_fds(s, &m, &h);
+	take_fds(s, &m, fds, nfds);
 	return 'R';
 }
 

@@ -55,9 +55,22 @@ static int stop_orphan(const struct ctr *ctr, struct state *st, const struct sto
 	return 0;
 }
 
+/* A supervisor that has just claimed the name listens a moment later. */
+static int connect_supervisor(const struct ctr *ctr, const struct state *st)
+{
+	int fd = -1;
+
+	for (int tries = 0; fd < 0 && tries < 250 && task_alive(&st->supervisor); tries++) {
+		if (tries > 0)
+			poll(NULL, 0, 20);
+		fd = monitor_connect(ctr->name);
+	}
+	return fd;
+}
+
 int stop_container(const struct ctr *ctr, struct state *st, const struct stop_how *how)
 {
-	CLEAN_FD int fd = task_alive(&st->supervisor) ? monitor_connect(ctr->name) : -1;
+	CLEAN_FD int fd = connect_supervisor(ctr, st);
 
 	if (fd < 0)
 		return stop_orphan(ctr, st, how);

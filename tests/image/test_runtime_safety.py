@@ -159,6 +159,17 @@ def test_the_runtimes_binary_cannot_be_written_from_inside(any_lab: Lab) -> None
     assert any_lab.binary.read_bytes() == before
 
 
+def test_the_callers_environment_stays_outside(lab: Lab) -> None:
+    lab.env["SECRET_WORD"] = "swordfish"
+    name = lab.make("env", "lxc.environment = SHOWN=yes", "lxc.environment = TAKEN", "lxc.environment = ABSENT")
+    lab.env["TAKEN"] = "from the caller"
+    script = "cat /proc/*/environ | tr '\\0' '\\n'; env"
+    (lab.root(name) / "bin/tr").symlink_to("busybox")
+    done = lab.sampan("execute", name, "--", "/bin/sh", "-c", script)
+    assert "SHOWN=yes" in done.stdout and "TAKEN=from the caller" in done.stdout, done.stderr
+    assert "swordfish" not in done.stdout and "ABSENT" not in done.stdout
+
+
 def test_state_only_in_a_private_folder(lab: Lab) -> None:
     name = lab.make("state")
     lab.run_dir.chmod(0o755)

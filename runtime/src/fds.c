@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include <sys/socket.h>
+#include "fds.h"
+
+union control {
+	char buf[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+	struct cmsghdr align;
+};
+
+int fds_send(int sock, const void *data, size_t size, const int *fds, size_t n)
+{
+	union control u;
+	struct iovec iov = { (void *)(size_t)data, size };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n > 0) {
+		struct cmsghdr *c;
+
+		memset(&u, 0, sizeof(u));
+		h.msg_control = u.buf;
+		h.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * n);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * n);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
+	}
+	return sendmsg(sock, &h, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+ssize_t fds_receive(int sock, void *data, size_t size, int *fds, size_t *n)
+{
+	union control u;
+	struct iovec iov = { data, size };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	ssize_t got = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = got < 0 ? NULL : CMSG_FIRSTHDR(&h);
+
+	*n = 0;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		*n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(c), *n * sizeof(int));
+	}
+	return got;
+}
