@@ -24,6 +24,7 @@ from sampan.core.files import atomic, refuse_os_error, write_text
 from sampan.core.run import run
 
 _EPOCH = 1_700_000_000  #: of the banner when no --epoch is given
+_CONST_GLOBALS = "extern struct globals *const ptr_to_globals;"
 _DECLARED = re.compile(r"^\s*(?:menu)?config\s+(\w+)", re.MULTILINE)
 
 #: One program without blanks: busybox's Makefile hands $(CC) to a shell.
@@ -87,7 +88,22 @@ def _unpack(source: Path, folder: Path) -> Path:
         raise SampanError(f"{source}: {error}", hint="remove it and build again") from error
     except OSError as error:
         refuse_os_error(error, "unpack", source)
-    return folder / "busybox"
+    tree = folder / "busybox"
+    _let_globals_vary(tree / "include" / "libbb.h")
+    return tree
+
+
+def _let_globals_vary(header: Path) -> None:
+    """Declare ptr_to_globals as what it is, a variable.
+
+    busybox tells the compiler that it is const and sets it behind its back. clang believes it, reads
+    it before it is set, and on ARM getty dies of that (Debian's 1.35.0; GCC happens to read it later).
+    """
+    if not header.is_file():
+        return  # another version, or no busybox at all: make will tell
+    text = header.read_text(encoding="utf-8", errors="surrogateescape")
+    changed = text.replace(_CONST_GLOBALS, _CONST_GLOBALS.replace("*const ", "*"))
+    header.write_text(changed, encoding="utf-8", errors="surrogateescape")
 
 
 class _Make:
