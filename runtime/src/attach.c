@@ -20,24 +20,16 @@
 #include "fds.h"
 #include "feat.h"
 #include "ids.h"
+#include "nsenter.h"
 #include "opts.h"
 #include "path.h"
 #include "pty.h"
 #include "state.h"
 #include "sys.h"
 
-static const struct {
-	const char *file, *word;        /* in /proc/PID/ns; as in attach -s */
-	int flag;
-} ns_table[] = {                                /* the user's mount namespace comes last */
-	{ "cgroup", "CGROUP", SYS_CLONE_NEWCGROUP }, { "ipc", "IPC", CLONE_NEWIPC },
-	{ "uts", "UTSNAME", CLONE_NEWUTS }, { "net", "NETWORK", CLONE_NEWNET },
-	{ "pid", "PID", CLONE_NEWPID }, { "mnt", "MOUNT", CLONE_NEWNS },
-};
-
 struct attach {
 	struct state st;
-	int wanted;                     /* CLONE_NEW* bits */
+	struct ns_set spaces;
 	bool elevated, clear_env;
 	uint64_t caps;
 	bool no_new_privs;
@@ -45,9 +37,6 @@ struct attach {
 	gid_t gid;
 	struct list set_env, keep_env;
 	char **argv;
-	int pidfd;
-	int ns[ARRAY_SIZE(ns_table)];   /* when the kernel cannot take the pidfd */
-	int flags;                      /* those that differ from ours */
 	bool terminal;                  /* some of our stdio is one: the program gets a pty */
 };
 
@@ -70,68 +59,6 @@ static int read_limits(struct attach *a)
 		return err_set("read %s", path);
 	a->caps = a->elevated ? ALL_CAPS : status_field(text, "\nCapBnd:", 16);
 	a->no_new_privs = !a->elevated && status_field(text, "\nNoNewPrivs:", 10);
-	return 0;
-}
-
-static bool same_ns(const char *file, int fd)
-{
-	char path[40], ours[64], theirs[64];
-	ssize_t n, m;
-
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
-	n = readlink(path, ours, sizeof(ours));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	m = readlink(path, theirs, sizeof(theirs));
-	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
-}
-
-static int open_namespaces(struct attach *a)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
-		char path[48];
-
-		a->ns[i] = -1;
-		if (!(a->wanted & ns_table[i].flag))
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", a->st.init.pid, ns_table[i].file);
-		a->ns[i] = open(path, O_RDONLY | O_CLOEXEC);
-		if (a->ns[i] < 0 && errno == ENOENT)
-			continue;               /* a kernel without this kind */
-		if (a->ns[i] < 0)
-			return err_set("open %s", path);
-		if (same_ns(ns_table[i].file, a->ns[i])) {
-			close(a->ns[i]);
-			a->ns[i] = -1;
-			continue;
-		}
-		a->flags |= ns_table[i].flag;
-	}
-	/* All of the above were looked up by pid: is it still the same process? */
-	a->pidfd = task_pidfd(&a->st.init);
-	if (a->pidfd < 0 && !task_alive(&a->st.init))
-		return err_plain("the container has just ended");
-	return 0;
-}
-
-static int enter_pid_ns(struct attach *a)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		if (ns_table[i].flag == CLONE_NEWPID && a->ns[i] >= 0 &&
-		    setns(a->ns[i], CLONE_NEWPID) < 0)
-			return err_set("enter the pid namespace");
-	return 0;
-}
-
-static int enter_rest(struct attach *a)
-{
-	int flags = a->flags & ~CLONE_NEWPID;
-
-	if (a->pidfd >= 0 && feat_on(FEAT_SETNS_PIDFD) && setns(a->pidfd, flags) == 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		if (a->ns[i] >= 0 && ns_table[i].flag != CLONE_NEWPID &&
-		    setns(a->ns[i], ns_table[i].flag) < 0)
-			return err_set("enter the %s namespace", ns_table[i].file);
 	return 0;
 }
 
@@ -233,9 +160,9 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
 		fail();
 	cg_close_join(&a->st.cg);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || enter_rest(a) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_rest(&a->spaces) < 0)
 		fail();
-	if (a->wanted & CLONE_NEWNS && chdir("/") < 0) {
+	if (a->spaces.wanted & CLONE_NEWNS && chdir("/") < 0) {
 		err_set("chdir /");
 		fail();
 	}
@@ -327,7 +254,7 @@ static int run(struct attach *a)
 	signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set("socketpair");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || enter_pid_ns(a) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_pid(&a->spaces) < 0)
 		return -1;
 	pid = clone_into(a, &late);
 	if (pid < 0)
@@ -350,34 +277,6 @@ static int run(struct attach *a)
 }
 
 /* ---- options ------------------------------------------------------------------------ */
-
-static int parse_namespaces(const char *text)
-{
-	int flags = 0;
-
-	while (*text) {
-		size_t n = strcspn(text, "|,"), i;
-
-		for (i = 0; i < ARRAY_SIZE(ns_table); i++)
-			if (strlen(ns_table[i].word) == n && strncmp(ns_table[i].word, text, n) == 0)
-				break;
-		if (i == ARRAY_SIZE(ns_table))
-			usage_error("-s %.*s: not one of MOUNT PID UTSNAME IPC NETWORK CGROUP",
-				    (int)n, text);
-		flags |= ns_table[i].flag;
-		text += n + (text[n] != '\0');
-	}
-	return flags;
-}
-
-static int all_namespaces(void)
-{
-	int flags = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		flags |= ns_table[i].flag;
-	return flags;
-}
 
 static struct attach attach;
 
@@ -403,7 +302,9 @@ static void options(int argc, char **argv, struct args *a)
 	};
 
 	*a = opts_parse(&set, argc, argv);
-	attach.wanted = namespaces ? parse_namespaces(namespaces) : all_namespaces();
+	attach.spaces.wanted = namespaces ? ns_parse(namespaces) : ns_all();
+	if (attach.spaces.wanted < 0)
+		fail();
 	attach.uid = uid ? (uid_t)opts_number("-u", uid, 4294967294u) : 0;
 	attach.gid = gid ? (gid_t)opts_number("-g", gid, 4294967294u) : 0;
 	attach.argv = a->nrest > 0 ? a->rest : NULL;
@@ -427,7 +328,7 @@ int cmd_attach(int argc, char **argv)
 		fail();
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);
-	if (open_namespaces(&attach) < 0 || read_limits(&attach) < 0 ||
+	if (ns_open(&attach.spaces, &attach.st.init) < 0 || read_limits(&attach) < 0 ||
 	    (!attach.elevated && cg_open_join(&attach.st.cg) < 0))
 		fail();
 	rc = run(&attach);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include "feat.h"
+#include "nsenter.h"
+#include "sys.h"
+
+static const struct {
+	const char *file, *word;        /* in /proc/PID/ns; as in attach -s */
+	int flag;
+} ns_table[NS_KINDS] = {                                /* the user's mount namespace comes last */
+	{ "cgroup", "CGROUP", SYS_CLONE_NEWCGROUP }, { "ipc", "IPC", CLONE_NEWIPC },
+	{ "uts", "UTSNAME", CLONE_NEWUTS }, { "net", "NETWORK", CLONE_NEWNET },
+	{ "pid", "PID", CLONE_NEWPID }, { "mnt", "MOUNT", CLONE_NEWNS },
+};
+
+static bool same_ns(const char *file, int fd)
+{
+	char path[40], ours[64], theirs[64];
+	ssize_t n, m;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
+	n = readlink(path, ours, sizeof(ours));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	m = readlink(path, theirs, sizeof(theirs));
+	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
+}
+
+int ns_open(struct ns_set *a, const struct task *init)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
+		char path[48];
+
+		a->ns[i] = -1;
+		if (!(a->wanted & ns_table[i].flag))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", init->pid, ns_table[i].file);
+		a->ns[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (a->ns[i] < 0 && errno == ENOENT)
+			continue;               /* a kernel without this kind */
+		if (a->ns[i] < 0)
+			return err_set("open %s", path);
+		if (same_ns(ns_table[i].file, a->ns[i])) {
+			close(a->ns[i]);
+			a->ns[i] = -1;
+			continue;
+		}
+		a->flags |= ns_table[i].flag;
+	}
+	/* All of the above were looked up by pid: is it still the same process? */
+	a->pidfd = task_pidfd(init);
+	if (a->pidfd < 0 && !task_alive(init))
+		return err_plain("the container has just ended");
+	return 0;
+}
+
+int ns_enter_pid(const struct ns_set *a)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		if (ns_table[i].flag == CLONE_NEWPID && a->ns[i] >= 0 &&
+		    setns(a->ns[i], CLONE_NEWPID) < 0)
+			return err_set("enter the pid namespace");
+	return 0;
+}
+
+int ns_enter_rest(const struct ns_set *a)
+{
+	int flags = a->flags & ~CLONE_NEWPID;
+
+	if (a->pidfd >= 0 && feat_on(FEAT_SETNS_PIDFD) && setns(a->pidfd, flags) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		if (a->ns[i] >= 0 && ns_table[i].flag != CLONE_NEWPID &&
+		    setns(a->ns[i], ns_table[i].flag) < 0)
+			return err_set("enter the %s namespace", ns_table[i].file);
+	return 0;
+}
+
+int ns_parse(const char *text)
+{
+	int flags = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, "|,"), i;
+
+		for (i = 0; i < ARRAY_SIZE(ns_table); i++)
+			if (strlen(ns_table[i].word) == n && strncmp(ns_table[i].word, text, n) == 0)
+				break;
+		if (i == ARRAY_SIZE(ns_table))
+			return err_plain("-s %.*s: not one of MOUNT PID UTSNAME IPC NETWORK CGROUP",
+					 (int)n, text);
+		flags |= ns_table[i].flag;
+		text += n + (text[n] != '\0');
+	}
+	return flags;
+}
+
+int ns_all(void)
+{
+	int flags = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
+		flags |= ns_table[i].flag;
+	return flags;
+}
+
