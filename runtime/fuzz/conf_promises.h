@@ -23,7 +23,7 @@ static inline void count_message(const struct conf_msg *msg, void *arg)
 	(void)arg;
 	PROMISE(msg->text != NULL && msg->text[0] != '\0' && msg->at.file != NULL);
 	PROMISE(msg->hint == NULL || snprintf(hint, sizeof(hint), "%s", msg->hint) > 0);
-	messages += !msg->warning;
+	messages += msg->level == CONF_ERROR;
 }
 
 static inline void check_lists(void)

@@ -48,7 +48,7 @@ static void note_legacy(struct load *l)
 	if (!l->m.legacy || l->legacy_noted)
 		return;
 	l->legacy_noted = true;
-	load_warn(l, "a key of LXC before 2.1; it works, and so do the others of its kind");
+	load_say(l, CONF_NOTE, "a key of LXC before 2.1; it works, and so do the others of its kind");
 }
 
 void load_line(struct load *l, char *line)
@@ -103,7 +103,7 @@ static void add_devices(struct load *l)
 		return;
 	l->at = c->device[0].at;
 	load_hint(l, "begin with lxc.cgroup.devices.deny = a");
-	load_warn(l, "no rule for all devices comes first: what no rule denies stays allowed");
+	load_say(l, CONF_WARNING, "no rule for all devices comes first: what no rule denies stays allowed");
 }
 
 static void check_nics(struct load *l)

@@ -93,12 +93,14 @@ struct conf {
 	char bytes[CONF_BYTES_MAX];
 };
 
+enum conf_level { CONF_NOTE, CONF_WARNING, CONF_ERROR };
+
 /*
  * One message of the reader: `text` says what is wrong with `value` at file:line,
  * `hint` (may be NULL) what was probably meant. Warnings do not fail a load.
  */
 struct conf_msg {
-	bool warning;
+	enum conf_level level;
 	struct where at;
 	const char *key, *value, *text, *hint;
 };

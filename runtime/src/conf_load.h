@@ -56,7 +56,7 @@ struct load {                           /* one conf_load() */
 
 /* conf_msg.c */
 void load_error(struct load *l, const char *text);      /* about the current line */
-void load_warn(struct load *l, const char *text);
+void load_say(struct load *l, enum conf_level level, const char *text);  /* not an error */
 PRINTF(2, 3) const char *load_text(struct load *l, const char *fmt, ...);  /* returns l->text */
 PRINTF(2, 3) void load_hint(struct load *l, const char *fmt, ...);
 const char *load_keep(struct load *l, const char *text);        /* NULL: arena full, reported */

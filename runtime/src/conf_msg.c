@@ -5,10 +5,10 @@
 #include <string.h>
 #include "conf_load.h"
 
-static void report(struct load *l, bool warning, const char *text)
+static void report(struct load *l, enum conf_level level, const char *text)
 {
 	struct conf_msg msg = {
-		.warning = warning, .at = l->at, .key = l->key, .value = l->value,
+		.level = level, .at = l->at, .key = l->key, .value = l->value,
 		.text = text, .hint = l->hint[0] != '\0' ? l->hint : NULL,
 	};
 
@@ -20,18 +20,18 @@ void load_error(struct load *l, const char *text)
 {
 	if (l->stop)
 		return;
-	report(l, false, text);
+	report(l, CONF_ERROR, text);
 	if (++l->c->errors < CONF_ERRORS_MAX)
 		return;
 	l->stop = true;
 	l->key = l->value = NULL;
-	report(l, false, "too many errors: the rest is not read (CONF_ERRORS_MAX)");
+	report(l, CONF_ERROR, "too many errors: the rest is not read (CONF_ERRORS_MAX)");
 }
 
-void load_warn(struct load *l, const char *text)
+void load_say(struct load *l, enum conf_level level, const char *text)
 {
 	if (!l->stop)
-		report(l, true, text);
+		report(l, level, text);
 }
 
 const char *load_text(struct load *l, const char *fmt, ...)
@@ -82,6 +82,7 @@ static void printable(char *buf, size_t size, const char *text)
 
 void conf_print(const struct conf_msg *msg, void *arg)
 {
+	static const char levels[][10] = { "note: ", "warning: ", "" };
 	char value[VALUE_SHOWN_MAX], line[CONF_LINE_MAX + 1024], number[16] = "";
 	int n;
 
@@ -90,7 +91,7 @@ void conf_print(const struct conf_msg *msg, void *arg)
 	if (msg->at.line != 0)
 		snprintf(number, sizeof(number), ":%u", msg->at.line);
 	n = snprintf(line, sizeof(line), "%s%s: %s%.64s%s%s%s%s%s%s\n", msg->at.file, number,
-		     msg->warning ? "note: " : "", msg->key ? msg->key : "",
+		     levels[msg->level], msg->key ? msg->key : "",
 		     msg->key ? " = " : "", value, msg->key || msg->value ? ": " : "", msg->text,
 		     msg->hint ? "\n  hint: " : "", msg->hint ? msg->hint : "");
 	if ((size_t)n >= sizeof(line))  /* cut, but still a line */

@@ -16,11 +16,13 @@ static void json_sink(const struct conf_msg *m, void *arg)
 {
 	struct json_state *s = arg;
 
+	static const char levels[][8] = { "note", "warning", "error" };
+
 	printf("%s\n  {\"file\": ", s->any ? "," : "");
 	s->any = true;
 	json_string(m->at.file);
 	printf(", \"line\": %u, \"severity\": \"%s\", \"key\": ", m->at.line,
-	       m->warning ? "warning" : "error");
+	       levels[m->level]);
 	json_string(m->key);
 	fputs(", \"value\": ", stdout);
 	json_string(m->value);
@@ -45,7 +47,7 @@ static int check_one(const char *file, bool json, struct json_state *js)
 	if (conf.errors > 0)
 		return 1;
 	if (json) {
-		struct conf_msg m = { .at = { file, 0 }, .text = strerror(errno) };
+		struct conf_msg m = { .at = { file, 0 }, .level = CONF_ERROR, .text = strerror(errno) };
 
 		json_sink(&m, js);
 	} else {

@@ -68,7 +68,8 @@ static void load_sink(const struct conf_msg *msg, void *arg)
 {
 	const struct start *s = arg;
 
-	if (!msg->warning || !s->quiet_conf)
+	/* Notes are for those who write the file: create and config check. */
+	if (msg->level == CONF_ERROR || (msg->level == CONF_WARNING && !s->quiet_conf))
 		conf_print(msg, NULL);
 }
 

@@ -14,7 +14,7 @@ struct start {
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
 	bool reboot_asked;              /* by `stop -r`: its end means a restart */
-	bool quiet_conf;                /* no notes: -q, or they have been shown (reboot) */
+	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */
 	struct cg_host host;
 	struct state st;

@@ -453,7 +453,7 @@ def test_an_empty_allow_takes_back_what_was_allowed_and_keeps_denying(read: Read
 def test_rules_without_a_first_deny_of_all_get_a_note(read: Reader) -> None:
     got = read("lxc.cgroup.devices.deny = c 1:3 r\n")
     assert got.good and got.fields == ["devices=allow", "device=c 1:3 r"]
-    assert "config:1: note: " in got.said and "hint: begin with lxc.cgroup.devices.deny = a" in got.said
+    assert "config:1: warning: " in got.said and "hint: begin with lxc.cgroup.devices.deny = a" in got.said
 
 
 # -- mounts
