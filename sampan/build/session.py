@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
+import functools
 import os
 import shlex
 import shutil
@@ -188,6 +189,8 @@ class Session:
 
     def show(self, line: str, target: list[Any], _source: list[Any], env: Mapping[str, Any]) -> None:
         """SCons' PRINT_CMD_LINE_FUNC: print a step's line as it begins, and note its targets."""
+        if env["DRY"]:
+            _print_folder(Path(str(target[0])).parent)  # which SCons would make
         sys.stdout.write(f"{line}\n")  # at once: steps run side by side
         sys.stdout.flush()
         if env["DRY"]:
@@ -219,6 +222,12 @@ class Session:
                     os.rmdir(folder)
         if {entry.name for entry in os.scandir(self.build)} <= {self._database.name, self._journal.name}:
             shutil.rmtree(self.build, ignore_errors=True)
+
+
+@functools.cache
+def _print_folder(folder: Path) -> None:
+    if not Path(paths.ROOT, folder).is_dir():
+        print(f"mkdir -p {folder}")
 
 
 def _holder(fd: int) -> str:

@@ -17,8 +17,11 @@ def shown_action(env, command, word, subject="$TARGET"):
 
 
 def step(env, word, target, source, module, args, tools=(), inputs=()):
-    """`word` is shown as the step runs; `tools` are names of programs; `inputs` are further dependencies."""
-    nodes = env.Command(target, source, env.ShownAction(f"$PYTHON -m {module} {args}", word))
+    """`word` is shown as the step runs; `tools` are names of programs; `inputs` are further dependencies.
+
+    Where the interpreter lies is no reason to build again ($( to $)): which one it is, is.
+    """
+    nodes = env.Command(target, source, env.ShownAction(f"$($PYTHON$) -m {module} {args}", word))
     made = imports.of(module)
     programs = [path for path in map(session.tool, tools) if path]
     env.Depends(nodes, [env.File(str(path)) for path in (*made.files, *made.packages, *programs)])

@@ -11,7 +11,7 @@ from sampan.build import imports, session, toolchain
 
 CFLAGS = (
     "-std=c11 -Os -g0 -D_GNU_SOURCE -ffunction-sections -fdata-sections -fstack-protector-strong"
-    " -fno-asynchronous-unwind-tables -fno-unwind-tables -ffile-prefix-map=$TOP=."
+    " -fno-asynchronous-unwind-tables -fno-unwind-tables $(-ffile-prefix-map=$TOP=.$)"
     " -Wall -Wextra -Wshadow -Wformat=2"
 )
 LINKFLAGS = "-static -s -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none"
