@@ -49,7 +49,7 @@ class Rootfs(Table, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     formats: tuple[Format, ...] = ("cpio.gz", "cpio.zst", "ext4", "squashfs")
     busybox: tuple[str, ...] = ("base",)  #: fragments of configs/busybox, later ones win
-    containers: tuple[str, ...] = ("app_bash", "sys_elinux")  #: configurations of configs/containers
+    containers: tuple[str, ...] = ("app_bash", "sys_elinux", "sys_elinux.fixed")  #: of configs/containers
     manifests: tuple[str, ...] = ()  #: further manifests, relative to the board's folder
     hostname: str = ""  #: "" is the board's name
 

@@ -59,7 +59,7 @@ def generate(env):
     env["_CPPINCFLAGS"] = "${_concat(INCPREFIX, CPPPATH, INCSUFFIX, __env__, RDirs, TARGET, SOURCE)}"
     env["TOP"] = env.Dir("#").abspath
     for name, word, command, suffix in (("Object", "CC", CCCOM, ".o"), ("Program", "LINK", LINKCOM, "")):
-        shown = "$SOURCE" if name == "Object" else "$TARGET"
+        shown = "$SOURCE ($ARCH)" if name == "Object" else "$TARGET"
         action = env.ShownAction(command, word, shown)
         env["BUILDERS"][name] = SCons.Builder.Builder(action=action, suffix=suffix, emitter=with_toolchain)
     env.AddMethod(use_compiler, "UseCompiler")
