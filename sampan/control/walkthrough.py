@@ -68,9 +68,7 @@ def app_stage() -> Stage:
             Check("lxc-ls", says=(r"^app_bash\s*$",)),
             Check(f"mount --bind / {rootfs}"),
             Check(f"lxc-execute -n app_bash -- /bin/sh -c '{look}'", says=(r"^app_bash$", r"^[2-9]$")),
-            Check(
-                "lxc-execute -n app_bash -- /bin/sh -c 'cat /proc/mounts'", says=(r" / ", r" /dev/pts devpts ")
-            ),
+            Check("lxc-execute -n app_bash -- /bin/sh -c 'cat /proc/mounts'", says=(r" / ", r" /dev/pts devpts ")),
             Check("lxc-execute -n app_bash -- /bin/sh -c 'exit 7'", code=7),
             Check("lxc-execute -n app_bash -d -- /bin/sleep 600"),
             Check("lxc-info -n app_bash -s", says=(r"^State:\s+RUNNING$",)),

@@ -211,7 +211,9 @@ def test_two_builds_in_one_folder_are_refused(tree: Checkout) -> None:
 
 def test_a_failed_step_shows_command_reason_and_log(tree: Checkout) -> None:
     code = f"from sampan.build.scons import build; build([{BOARD!r}])"
-    program = "import sys\nfrom sampan.core.errors import SampanError\ntry:\n {}\nexcept SampanError as e:\n sys.exit(str(e))"
+    program = (
+        "import sys\nfrom sampan.core.errors import SampanError\ntry:\n {}\nexcept SampanError as e:\n sys.exit(str(e))"
+    )
     with edited(tree.root / "runtime/src/util.c", "#error on purpose\n"):
         done = subprocess.run(
             [tree.python, "-c", program.format(code)], cwd=tree.root, env=tree.env(), capture_output=True, text=True,

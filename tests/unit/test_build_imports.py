@@ -44,7 +44,9 @@ def test_an_import_is_found_however_it_is_written(tmp_path: Path) -> None:
     )
     found = imports.of("tree.deep.main", tmp_path).files
     names = {path.relative_to(tmp_path).as_posix() for path in found}
-    wanted = {f"tree/{name}.py" for name in ("__init__", "a", "b", "c", "deep/__init__", "deep/d", "deep/e", "deep/main")}
+    wanted = {
+        f"tree/{name}.py" for name in ("__init__", "a", "b", "c", "deep/__init__", "deep/d", "deep/e", "deep/main")
+    }
     assert names == wanted
 
 
