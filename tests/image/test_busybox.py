@@ -65,7 +65,7 @@ def test_the_same_bytes_in_another_folder_under_another_umask(source: Path, tmp_
         "busybox.fragment",
         "busybox.links",
     ]
-    assert first.with_name("busybox.links").read_text() == "/bin/cat\n/bin/echo\n/bin/uname\n"
+    assert first.with_name("busybox.links").read_text() == "/bin/cat\n/bin/echo\n/bin/sh\n/bin/uname\n"
 
 
 def test_the_project_s_fragment_for_a_thumb_board(source: Path, tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_the_project_s_fragment_for_a_thumb_board(source: Path, tmp_path: Path) 
         assert elf.get_section_by_name(".dynamic") is None and elf.get_section_by_name(".symtab") is None
     names = {Path(link).name for link in out.with_name("busybox.links").read_text().split()}
     assert {"init", "sh", "bash", "getty", "login", "mount", "switch_root", "modprobe", "ip", "udhcpc", "vi"} <= names
-    # The bar for a whole rootfs is 400 kB; the runtime and the skeleton need 60 of it.
+    # The bar for a whole rootfs is 400 kB; the runtime and the skeleton need 105 of it on aarch64, the largest.
     packed = subprocess.run(["gzip", "-9c", str(out)], stdout=subprocess.PIPE, check=True).stdout
-    assert len(packed) < 320_000
+    assert len(packed) < 270_000
 
 
 @pytest.mark.parametrize(
