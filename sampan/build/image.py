@@ -82,3 +82,9 @@ def load(folder: Path) -> Image:
             hint=f"build it again: sampan build {folder.name}",
         )
     return image
+
+
+def files(image: Image) -> list[File]:
+    """Every file that image.json names: what a copy of the folder needs beside it."""
+    kernel = image.kernel
+    return [kernel.image, kernel.boot, kernel.config, *image.rootfs.values(), image.manifest, image.data]

@@ -16,7 +16,7 @@ from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
 
 Cgroup = Literal["v1", "v2", "hybrid"]
 AccelChoice = Literal["auto", "tcg", "kvm"]
-CGROUPS = ("v1", "v2", "hybrid")
+CGROUPS = ("v1", "v1-single", "v2", "hybrid")
 
 _SIZE = re.compile(r"^[1-9][0-9]*[KMG]?$")
 #: MiB of translated code TCG keeps. The default (a quarter of the RAM, up to 1 GiB) only costs memory.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +62,12 @@ def options(tmp_path: Path) -> BootOptions:
 def uart(request: pytest.FixtureRequest) -> Path:
     """An image of each kind of UART."""
     return built(request.param)
+
+
+@pytest.fixture
+def folder_of() -> Callable[[str], Path]:
+    """Gives the folder of a board's image."""
+    return built
 
 
 @pytest.fixture
