@@ -75,7 +75,11 @@ def _unpack(archive: Path, target: Path) -> None:
                 tar.extractall(target, filter="data")
             else:  # Python 3.11.2, Debian 12's: no filters yet; the archives are pinned by their content
                 tar.extractall(target)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except OSError as error:
+        if error.errno is None:  # bz2 and lzma say "damaged" so
+            raise SampanError(f"{paths.shown(archive)}: cannot unpack: {error}") from error
+        refuse_os_error(error, "unpack in", target)
+    except (tarfile.TarError, EOFError) as error:
         raise SampanError(f"{paths.shown(archive)}: cannot unpack: {error}") from error
 
 

@@ -42,6 +42,7 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.build = root / "build"
+        root.mkdir(parents=True)
         for name in SOURCES:
             source, target = paths.ROOT / name, root / name
             if source.is_dir():
