@@ -72,7 +72,8 @@ class Show:
         if reply.output:
             self._console.print(Text(reply.output.replace("\r", "").rstrip("\n")))
         if reply.status:
-            self._console.print(Text(f"(exit status {reply.status})", "dim"))
+            meant = ", as it must be" if check.code in (None, reply.status) else ""
+            self._console.print(Text(f"(exit status {reply.status}{meant})", "dim"))
 
     def end(self, machine: Machine, ended: Exit) -> None:
         """The times, and where to go from here."""
