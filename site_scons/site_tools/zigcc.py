@@ -20,24 +20,23 @@ LINKCOM = "$CCCMD $LINKFLAGS -o $TARGET $SOURCES"
 
 
 def compiler(env):
-    """The C compiler's command, the file that identifies it, and options of its own.
+    """The C compiler's command, the file that identifies it, options of its own, and those of the proving step.
 
     Warnings end the build with zig, which is pinned; another compiler may know newer ones. -Oz goes
     to clang directly, for zig's driver turns it into -Os; with -flto it saves a twentieth.
     """
     if env["CC"] or env["CROSS_COMPILE"]:
         command = session.resolved(env["CC"] or env["CROSS_COMPILE"] + "gcc")
-        return command, Path(shlex.split(command)[0]).resolve(), ""
+        given = f"--cc '{command}'" if env["CC"] else f"--cross-compile '{command.removesuffix('gcc')}'"
+        return command, Path(shlex.split(command)[0]).resolve(), "", given
     zig = session.relative(toolchain.zig())
     command = f"{zig} cc -target {toolchain.TARGETS[env['ARCH']].zig} -flto"
-    return command, imports.package_record("ziglang"), "-Xclang -Oz -Werror"
+    return command, imports.package_record("ziglang"), "-Xclang -Oz -Werror", ""
 
 
 def use_compiler(env):
     """Choose the compiler for $ARCH and make the step that proves it; once for each architecture."""
-    command, identity, own = compiler(env)
-    options = (("--cc", "CC"), ("--cross-compile", "CROSS_COMPILE"))
-    given = " ".join(f"{option} '{env[key]}'" for option, key in options if env[key])
+    command, identity, own, given = compiler(env)
     ready = env.Step(
         "TOOLS", "$BUILD/toolchain/${ARCH}.ready", [], "sampan.build.toolchain", f"--arch $ARCH {given} --out $TARGET"
     )

@@ -329,6 +329,43 @@ def test_ctrl_c_ends_every_process_and_the_next_build_goes_on(tree: Checkout) ->
     assert tree.scons().steps == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_sampan_build_ends_the_compilers_below_it(tree: Checkout, number: signal.Signals) -> None:
+    """Only sampan itself gets the signal, as from a CI that gives up or a terminal that is closed."""
+    code = "import sys\nfrom sampan.cli.main import main\nsys.argv = ['sampan', 'build', sys.argv[1]]\nsys.exit(main())"
+    with _much_changed(tree):
+        build = subprocess.Popen(
+            [tree.python, "-c", code, BOARD], cwd=tree.root, env=tree.env(), stderr=subprocess.PIPE, text=True
+        )
+        assert build.stderr
+        for line in build.stderr:  # its first step runs
+            if "runtime/src" in line:
+                break
+        build.send_signal(number)
+        said = build.stderr.read()
+        assert build.wait(timeout=60) == 128 + number, said
+    assert "Traceback" not in said
+    # The lock is free: nothing that could still write is left.
+    tree.scons()
+    assert tree.scons().steps == []
+
+
+def test_another_compiler_is_found_on_the_callers_path_and_proved(tree: Checkout, tmp_path: Path) -> None:
+    found = shutil.which("arm-linux-gnueabihf-gcc")
+    if not found:
+        pytest.skip("needs arm-linux-gnueabihf-gcc")
+    for name in ("gcc", "strip"):  # an SDK lies where only its own environment file says
+        (tmp_path / f"arm-sdk-linux-{name}").symlink_to(found.removesuffix("gcc") + name)
+    folder = tmp_path / "build"
+    sdk = {"SAMPAN_BUILD": str(folder), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    program = folder / "arch" / "armv7" / "sampan"
+    for word in ("CROSS_COMPILE=arm-sdk-linux-", "CC=arm-sdk-linux-gcc -mthumb"):
+        assert {"TOOLS", "CC", "LINK"} <= tree.scons("board=qemuarm", word, str(program), **sdk).words
+        assert program.read_bytes()[:5] == b"\x7fELF\x01"
+    done = tree.scons("board=qemux86-64", "CROSS_COMPILE=arm-sdk-linux-", check=False, **sdk)
+    assert done.status != 0 and "the board needs x86_64" in done.err
+
+
 # --- disks ------------------------------------------------------------------
 
 
