@@ -22,7 +22,8 @@ Use = Literal["build", "boot", "test"]
 
 @dataclass(frozen=True)
 class Tool:
-    """A program of the system. `package` is Debian's; `version` the arguments that print one."""
+    """A program of the system. `package` is Debian's, with what it only recommends but needs here;
+    `version` the arguments that print one."""
 
     program: str
     package: str
@@ -35,7 +36,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("apt-get", "apt", "build", "fetches kernels and the busybox source from Debian"),
     Tool("dpkg-deb", "dpkg", "build", "unpacks kernel packages"),
     Tool("make", "make", "build", "builds busybox"),
-    Tool("cc", "gcc", "build", "builds busybox's kconfig for this host"),
+    Tool("cc", "gcc libc6-dev", "build", "builds busybox's kconfig for this host"),
     Tool("patch", "patch", "build", "applies Debian's patches to busybox"),
     Tool("bzip2", "bzip2", "build", "unpacks the busybox source"),
     Tool("xz", "xz-utils", "build", "unpacks kernels and patches"),
@@ -52,7 +53,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("rdsquashfs", "squashfs-tools-ng", "test", "reads squashfs images back"),
     Tool("cpio", "cpio", "test", "reads cpio images back"),
     Tool("strace", "strace", "test", "fails system calls on purpose", ("-V",)),
-    Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf", "test", "stands for a Yocto SDK's compiler"),
+    Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross", "test", "stands for a Yocto SDK's compiler"),
 )
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[-+~.\w]*")
@@ -99,7 +100,8 @@ def missing(uses: Iterable[Use]) -> list[Tool]:
 
 
 def packages(tools: Iterable[Tool]) -> list[str]:
-    return sorted({tool.package for tool in tools})
+    """Their Debian packages, sorted, each once."""
+    return sorted({name for tool in tools for name in tool.package.split()})
 
 
 def ensure(uses: Iterable[Use]) -> None:
