@@ -20,7 +20,7 @@ def test_clean(argv: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("floor", ["core", "board", "config", "build", "serial", "qemu", "control", "cli"])
+@pytest.mark.parametrize("floor", ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "cli"])
 def test_imports_point_down(floor: str) -> None:
     order = ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "cli"]
     above = order[order.index(floor) + 1 :]

@@ -1,0 +1,16 @@
+"""`sampan devices`: which device numbers a container may use, on which board."""
+
+from __future__ import annotations
+
+import click
+
+from sampan.cli import devices_facts
+
+
+@click.group("devices")
+def command() -> None:
+    """Device numbers and allow-lists: by name, per board, explained."""
+
+
+for _subcommand in (*devices_facts.COMMANDS,):
+    command.add_command(_subcommand)

@@ -1,0 +1,57 @@
+"""`sampan devices facts` and `record`: what is known of which board and kernel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sampan.cli.table import print_table
+from sampan.core.errors import EXIT_USAGE, SampanError
+from sampan.core.paths import shown
+from sampan.devices import dump, store, tsv
+
+
+@click.command("facts")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def facts(as_json: bool) -> None:
+    """List the boards and kernels whose device numbers are known."""
+    rows = [
+        {
+            "board": each.board,
+            "kernel": each.kernel,
+            "console": ", ".join(console.name for console in each.consoles),
+            "nodes": len(each.nodes),
+            "machine": each.machine,
+        }
+        for each in store.load_all()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        print_table(list(rows[0]), [[str(cell) for cell in row.values()] for row in rows], right=(3,))
+    else:
+        raise SampanError("no facts are recorded", hint="`sampan devices record` makes them from a probe's output")
+
+
+@click.command("record")
+@click.argument("board")
+@click.argument("dump_file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace other facts of the same board and kernel.")
+def record(board: str, dump_file: Path, force: bool) -> None:
+    """Record the facts of BOARD from FILE, the output of sampan/devices/probe.sh on it."""
+    if not board.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise SampanError(f"{board!r} is no name of a board", code=EXIT_USAGE)
+    found = dump.read(dump_file, board)
+    path = store.path_of(board, found.kernel)
+    if path.exists() and not force and tsv.read(path) != found:
+        raise SampanError(
+            f"{shown(path)} holds other facts of the same kernel",
+            hint="`sampan devices record --force` replaces them; `git diff` shows what changed",
+        )
+    tsv.write(path, found)
+    print(f"{shown(path)}: {len(found.nodes)} nodes, {len(found.majors)} majors")
+
+
+COMMANDS = (facts, record)
