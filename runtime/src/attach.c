@@ -317,12 +317,8 @@ int cmd_attach(int argc, char **argv)
 	int rc;
 
 	options(argc, argv, &a);
-	need_root();
 	close_from(3, false);
-	ctr_init(&ctr, a.name, a.lxcpath);
-	rc = state_of(&ctr, &attach.st);
-	if (rc < 0)
-		fail();
+	rc = state_open(&ctr, &attach.st, a.name, a.lxcpath);
 	if (rc == 0 || attach.st.state == ST_STARTING) {
 		err_plain("the container is not running");
 		fail();

@@ -8,32 +8,22 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include "fds.h"
+#include "child.h"
 #include "feat.h"
 #include "ids.h"
+#include "init.h"
 #include "mount.h"
+#include "payload.h"
 #include "root.h"
-#include "start.h"
+#include "sync.h"
 #include "sys.h"
 #include "times.h"
-
-void child_fail(int sync, int code)
-{
-	struct sync_msg m = { .kind = 'E', .code = code };
-
-	snprintf(m.text, sizeof(m.text), "%.*s", (int)sizeof(m.text) - 1, err_text());
-	snprintf(m.hint, sizeof(m.hint), "%.*s", (int)sizeof(m.hint) - 1, err_hint_text());
-	send(sync, &m, sizeof(m), MSG_NOSIGNAL);
-	_exit(code);
-}
 
 static int join_cgroups(struct start *s)
 {
@@ -94,26 +84,6 @@ static int identify(const struct conf *c)
 	return own_net(c) ? lo_up() : 0;
 }
 
-/* Sends the terminals; waits until the parent has set the policy. */
-static int ready_and_wait(struct start *s, int sync)
-{
-	struct sync_msg m = { .kind = 'R', .nttys = s->ptys.nttys, .console = s->ptys.console >= 0 };
-	int fds[TTYS_MAX + 2];
-	size_t n = 0;
-
-	if (m.console) {
-		fds[n++] = s->ptys.console;
-		fds[n++] = s->ptys.console_peer;
-	}
-	for (unsigned i = 0; i < s->ptys.nttys; i++)
-		fds[n++] = s->ptys.tty[i];
-	if (fds_send(sync, &m, sizeof(m), fds, n) < 0)
-		return err_set("report to the supervisor");
-	if (recv(sync, &m, sizeof(m), 0) <= 0 || m.kind != 'G')
-		_exit(EXIT_OWN);        /* the parent gave up and has said why */
-	return 0;
-}
-
 /* Terminals of the caller are replaced, so that no byte can be pushed into them. */
 static int set_stdio(const struct start *s)
 {
@@ -141,21 +111,6 @@ static int chdir_safely(const char *dir)
 	return 0;
 }
 
-/* Words of lxc.init.cmd or lxc.execute.cmd. */
-static char **split(const char *cmd)
-{
-	static char words[CONF_LINE_MAX], *argv[64];
-	unsigned n = 0;
-	char *save;
-
-	snprintf(words, sizeof(words), "%s", cmd);
-	for (char *w = strtok_r(words, " \t", &save); w && n + 1 < ARRAY_SIZE(argv);
-	     w = strtok_r(NULL, " \t", &save))
-		argv[n++] = w;
-	argv[n] = NULL;
-	return argv;
-}
-
 static int steps(struct start *s, int sync)
 {
 	const struct conf *c = s->conf;
@@ -177,7 +132,7 @@ static int steps(struct start *s, int sync)
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
 		return -1;
 	umask(022);
-	if (ready_and_wait(s, sync) < 0)
+	if (sync_ready(sync, &s->ptys) < 0)
 		return -1;
 	times_mark("policy");
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 ||
@@ -187,28 +142,29 @@ static int steps(struct start *s, int sync)
 	return 0;
 }
 
+/* What to run; NULL when an app container has been given nothing. */
+static char **command(const struct start *s)
+{
+	if (s->argv)
+		return s->argv;
+	if (s->app)
+		return s->conf->execute_cmd ? payload_words(s->conf->execute_cmd) : NULL;
+	return payload_words(s->conf->init_cmd ? s->conf->init_cmd : "/sbin/init");
+}
+
 void child_main(struct start *s, int sync)
 {
 	char **argv;
 
 	times_child();
 	if (steps(s, sync) < 0)
-		child_fail(sync, EXIT_OWN);
-	argv = s->argv;
-	if (!argv && s->app && !s->conf->execute_cmd) {
+		sync_fail(sync, EXIT_OWN);
+	argv = command(s);
+	if (!argv) {
 		err_plain("no command given, and no lxc.execute.cmd in the configuration");
-		child_fail(sync, EXIT_OWN);
+		sync_fail(sync, EXIT_OWN);
 	}
-	if (!argv && s->app)
-		argv = split(s->conf->execute_cmd);
-	if (!argv)
-		argv = split(s->conf->init_cmd ? s->conf->init_cmd : "/sbin/init");
 	if (s->app)
-		init_main(s, sync, argv);
-	if (isatty(STDIN_FILENO))
-		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-	signals_default();
-	close_from(3, true);
-	times_mark("exec");
-	child_fail(sync, exec_program(argv));
+		init_main(sync, argv, s->foreground);
+	payload_exec(sync, argv);
 }

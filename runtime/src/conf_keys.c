@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf_load.h"
+#include "words.h"
 
 #include "conf_keys.inc"
 
@@ -95,32 +96,6 @@ bool key_find(const char *name, struct conf_match *m)
 	return true;
 }
 
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-/* Levenshtein's distance; both at most KEY_LEN_MAX long. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[KEY_LEN_MAX + 1], n = (unsigned)strlen(b);
-
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned change = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			row[j] = least(change, least(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[n];
-}
-
 void key_nearest(const char *name, char *buf, size_t size)
 {
 	const struct conf_key *best = NULL;
@@ -134,7 +109,7 @@ void key_nearest(const char *name, char *buf, size_t size)
 		return;
 	nic = put_index(name, plain, sizeof(plain));
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		unsigned d = distance(plain, key_text + keys[i].name);
+		unsigned d = word_distance(plain, key_text + keys[i].name);
 
 		if (d < best_distance) {
 			best_distance = d;

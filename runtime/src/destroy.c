@@ -37,11 +37,8 @@ int cmd_destroy(int argc, char **argv)
 	struct args a = opts_parse(&set, argc, argv);
 	struct state st;
 	struct ctr ctr;
-	int rc;
+	int rc = state_open(&ctr, &st, a.name, a.lxcpath);
 
-	need_root();
-	ctr_init(&ctr, a.name, a.lxcpath);
-	rc = state_of(&ctr, &st);
 	if (rc == 0 && !ctr_defined(&ctr)) {
 		err_plain("Container is not defined");
 		fail();
@@ -52,7 +49,7 @@ int cmd_destroy(int argc, char **argv)
 		err_hint("stop it first, or destroy -f");
 		fail();
 	}
-	if (rc < 0 || (rc == 1 && stop_container(&ctr, &st, &kill) < 0) || tree_remove(ctr.dir) < 0)
+	if ((rc == 1 && stop_container(&ctr, &st, &kill) < 0) || tree_remove(ctr.dir) < 0)
 		fail();
 	return 0;
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "fds.h"
+#include "feat.h"
+#include "sys.h"
 
 union control {
 	char buf[CMSG_SPACE(sizeof(int) * FDS_MAX)];
@@ -44,4 +49,21 @@ ssize_t fds_receive(int sock, void *data, size_t size, int *fds, size_t *n)
 		memcpy(fds, CMSG_DATA(c), *n * sizeof(int));
 	}
 	return got;
+}
+
+/* Kernels before 5.9: a walk would need /proc; the limit is what can be open at all. */
+void close_from(int first, bool cloexec)
+{
+	long most;
+
+	if (feat_on(FEAT_CLOSE_RANGE) &&
+	    (sys_close_range((unsigned)first, ~0u, cloexec ? SYS_CLOSE_RANGE_CLOEXEC : 0) == 0))
+		return;
+	most = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < (most > 0 && most < 65536 ? most : 65536); fd++) {
+		if (!cloexec)
+			close(fd);
+		else if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno == EBADF)
+			continue;
+	}
 }

@@ -170,13 +170,8 @@ int cmd_info(int argc, char **argv)
 	struct ips ips = { .n = 0 };
 	struct state st;
 	struct ctr ctr;
-	int rc;
+	int rc = state_open(&ctr, &st, a.name, a.lxcpath);
 
-	need_root();
-	ctr_init(&ctr, a.name, a.lxcpath);
-	rc = state_of(&ctr, &st);
-	if (rc < 0)
-		fail();
 	if (rc == 0 && !ctr_defined(&ctr)) {
 		err_subject(NULL);
 		err_plain("%s doesn't exist", a.name);

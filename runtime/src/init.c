@@ -5,14 +5,15 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "fds.h"
 #include "ids.h"
-#include "start.h"
-#include "times.h"
+#include "init.h"
+#include "payload.h"
+#include "sync.h"
+#include "util.h"
 
 enum { GRACE_SECONDS = 1 };             /* between SIGTERM and SIGKILL for left-overs */
 
@@ -30,12 +31,7 @@ static const int not_forwarded[] = { SIGCHLD, SIGTTIN, SIGTTOU, SIGTSTP, SIGCONT
 _Noreturn static void run_command(int sync, char **argv)
 {
 	setsid();
-	if (isatty(STDIN_FILENO))
-		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
-	signals_default();
-	close_from(3, true);
-	times_mark("exec");
-	child_fail(sync, exec_program(argv));
+	payload_exec(sync, argv);
 }
 
 /* The supervisor's request to end, whatever it is called. */
@@ -88,10 +84,10 @@ static void end_rest(struct app *a)
 	a->termed = true;
 }
 
-void init_main(struct start *s, int sync, char **argv)
+void init_main(int sync, char **argv, bool foreground)
 {
 	struct timespec grace = { .tv_sec = GRACE_SECONDS };
-	struct app a = { .terminal = s->foreground && isatty(STDIN_FILENO) };
+	struct app a = { .terminal = foreground && isatty(STDIN_FILENO) };
 	sigset_t all;
 
 	sigfillset(&all);
@@ -101,7 +97,7 @@ void init_main(struct start *s, int sync, char **argv)
 	a.pid = fork();
 	if (a.pid < 0) {
 		err_set("fork");
-		child_fail(sync, EXIT_OWN);
+		sync_fail(sync, EXIT_OWN);
 	}
 	if (a.pid == 0)
 		run_command(sync, argv);

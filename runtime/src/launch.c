@@ -6,22 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include "launch.h"
+#include "fds.h"
 #include "opts.h"
 #include "start.h"
 #include "times.h"
 
-static int failure_code;                /* 0: the command's own */
-
-void launch_code(int code)
+_Noreturn static void fail_start(const struct start *s)
 {
-	failure_code = code;
-}
-
-_Noreturn static void fail_start(void)
-{
-	if (failure_code == EXIT_CANNOT_EXEC || failure_code == EXIT_NOT_FOUND)
-		die(failure_code);
+	if (s->failure == EXIT_CANNOT_EXEC || s->failure == EXIT_NOT_FOUND)
+		die(s->failure);
 	fail();
 }
 
@@ -55,7 +48,7 @@ static int daemonise(struct start *s)
 		waiting = pipefd[1];
 		setsid();
 		if (chdir("/") < 0 || supervise(s, now_running) < 0)
-			fail_start();
+			fail_start(s);
 		_exit(0);
 	}
 	close(pipefd[1]);
@@ -76,7 +69,7 @@ static int launch(struct start *s)
 		return daemonise(s);
 	code = supervise(s, NULL);
 	if (code < 0)
-		fail_start();
+		fail_start(s);
 	return code;
 }
 

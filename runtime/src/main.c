@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* One binary, many names: `sampan VERB` and `lxc-VERB` run the same command. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include "conf.h"
 #include "feat.h"
 #include "guard.h"
 #include "ids.h"
 #include "opts.h"
 #include "sampan.h"
-#include "sys.h"
+#include "words.h"
 
 static const struct verb {
 	const char *name;
@@ -35,88 +29,6 @@ static const struct verb {
 };
 
 char **own_argv;
-static int own_failure = 1;
-
-void fail(void)
-{
-	die(own_failure);
-}
-
-void need_root(void)
-{
-	if (geteuid() == 0)
-		return;
-	err_plain("this needs root");
-	fail();
-}
-
-void path_fmt(char *buf, size_t size, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(buf, size, fmt, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= size) {
-		err_plain("a path is longer than %zu bytes: %.60s...", size - 1, buf);
-		fail();
-	}
-}
-
-void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
-{
-	size_t n = strlen(lxcpath);
-
-	if (!name_ok(name)) {
-		err_plain("'%.80s' is no name for a container", name);
-		err_hint("letters, digits, '_', '.' and '-', at most %d, not '_', '.' or '-' first",
-			 NAME_LEN_MAX);
-		fail();
-	}
-	while (n > 1 && lxcpath[n - 1] == '/')
-		n--;
-	err_subject(name);
-	if (lxcpath[0] != '/') {
-		static char absolute[PATH_LEN_MAX];
-		char cwd[PATH_LEN_MAX];
-
-		if (!getcwd(cwd, sizeof(cwd))) {
-			err_set("find the current directory");
-			fail();
-		}
-		path_fmt(absolute, sizeof(absolute), "%s/%.*s", cwd, (int)n, lxcpath);
-		lxcpath = absolute;
-		n = strlen(absolute);
-	}
-	c->name = name;
-	c->lxcpath = strndup(lxcpath, n);
-	path_fmt(c->dir, sizeof(c->dir), "%s/%s", c->lxcpath, name);
-	path_fmt(c->config, sizeof(c->config), "%s/config", c->dir);
-}
-
-bool ctr_defined(const struct ctr *c)
-{
-	return access(c->config, F_OK) == 0;
-}
-
-/* Kernels before 5.9: a walk would need /proc; the limit is what can be open at all. */
-void close_from(int first, bool cloexec)
-{
-	long most;
-
-	if (feat_on(FEAT_CLOSE_RANGE) &&
-	    (sys_close_range((unsigned)first, ~0u, cloexec ? SYS_CLOSE_RANGE_CLOEXEC : 0) == 0))
-		return;
-	most = sysconf(_SC_OPEN_MAX);
-	for (int fd = first; fd < (most > 0 && most < 65536 ? most : 65536); fd++) {
-		if (!cloexec)
-			close(fd);
-		else if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno == EBADF)
-			continue;
-	}
-}
-
 static void help(FILE *out)
 {
 	fputs("usage: sampan VERB [OPTIONS]     (or lxc-VERB through a link)\n\n", out);
@@ -131,7 +43,7 @@ static int run(const char *name, int argc, char **argv)
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		if (strcmp(verbs[i].name, name) == 0) {
-			own_failure = verbs[i].failure;
+			fail_code(verbs[i].failure);
 			feat_init();
 			/* Before the options are read, which moves the words around. */
 			if (verbs[i].enters && geteuid() == 0)
@@ -169,7 +81,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		puts("sampan 0.1");
+		puts("sampan " SAMPAN_VERSION);
 		return 0;
 	}
 	return run(argv[1], argc - 1, argv + 1);

@@ -1,22 +1,40 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Asking a running container's supervisor over /run/sampan/NAME/socket. One request
- * is one line; the answer is one line, "ok ..." or "error TEXT". The connection stays
- * open, and its end says that the container is gone and cleaned up.
- *
- *   state    ok RUNNING PID         halt     send the halt signal
- *   reboot   send the reboot signal kill     kill everything at once
- */
+/* The supervisor's state while its container runs; monitor.c, serve.c and halt.c share it. */
 #ifndef SAMPAN_MONITOR_H
 #define SAMPAN_MONITOR_H
 
-/* A connection, or -1 when there is no supervisor. */
-int monitor_connect(const char *name);
+#include "pty.h"
+#include "start.h"
 
-/* Sends `request`, waits for the answer; 0 for "ok". */
-int monitor_ask(int fd, const char *request);
+enum { CLIENTS_MAX = 6, REQUEST_MAX = 64 };
 
-/* Waits until the container is gone: 1; 0 when `milliseconds` (-1: no limit) are over. */
-int monitor_wait_end(int fd, int milliseconds);
+struct client {
+	int fd;
+	size_t used;
+	char line[REQUEST_MAX];
+};
+
+struct monitor {
+	struct start *s;
+	struct client client[CLIENTS_MAX];
+	struct proxy proxy;
+	bool proxying;
+	bool watch_alone;               /* busybox init was told to end */
+	unsigned alone;                 /* ticks PID 1 has been without company */
+	int signalfd;
+};
+
+/* The loop: until the container's PID 1 is gone. Its wait status. */
+int monitor_run(struct start *s);
+
+/* halt.c */
+void monitor_halt(struct monitor *m);
+void monitor_reboot(struct monitor *m);
+void monitor_kill(struct monitor *m);
+void monitor_alone_tick(struct monitor *m);     /* ends a busybox init that is left alone */
+
+/* serve.c */
+void serve_accept(struct monitor *m);
+void serve_read(struct monitor *m, struct client *c);
 
 #endif

@@ -6,8 +6,7 @@
 #include <string.h>
 #include "opts.h"
 #include "sampan.h"
-
-#define VERSION "0.1"
+#include "words.h"
 
 static struct {
 	const char *name, *lxcpath;
@@ -46,51 +45,6 @@ void usage_error(const char *fmt, ...)
 		err_hint("%s", hint);
 	}
 	fail();
-}
-
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[32], n = (unsigned)strlen(b);
-
-	if (n >= ARRAY_SIZE(row))
-		return ~0u;
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned change = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			row[j] = least(change, least(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[n];
-}
-
-const char *nearest(const char *word, const char *const *first, size_t n, size_t stride)
-{
-	const char *best = NULL, *at = (const char *)first;
-	unsigned best_distance = 3;
-
-	for (size_t i = 0; i < n && strlen(word) < 64; i++) {
-		const char *name = *(const char *const *)(const void *)(at + i * stride);
-		unsigned d = distance(word, name);
-
-		if (d < best_distance || (!best && strlen(word) > 2 &&
-					  strncmp(name, word, strlen(word)) == 0)) {
-			best_distance = least(d, best_distance);
-			best = name;
-		}
-	}
-	return best;
 }
 
 unsigned long opts_number(const char *option, const char *value, unsigned long max)
@@ -263,7 +217,7 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 	if (common.help)
 		help(set);
 	if (common.version) {
-		puts("sampan " VERSION);
+		puts("sampan " SAMPAN_VERSION);
 		exit(0);
 	}
 	if (common.json && !(set->flags & OPTS_JSON))

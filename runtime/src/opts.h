@@ -46,9 +46,6 @@ struct args opts_parse(const struct optset *set, int argc, char **argv);
 /* A number option's value, or a usage error. */
 unsigned long opts_number(const char *option, const char *value, unsigned long max);
 
-/* The nearest of `n` words, or NULL. `stride` is the size of a table row. */
-const char *nearest(const char *word, const char *const *first, size_t n, size_t stride);
-
 _Noreturn PRINTF(1, 2) void usage_error(const char *fmt, ...);
 
 #endif

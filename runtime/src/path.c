@@ -242,20 +242,3 @@ long read_small(int dir, const char *path, char *buf, size_t size)
 	buf[used] = '\0';
 	return (long)used;
 }
-
-bool nth_word(const char *line, unsigned n, char *buf, size_t size)
-{
-	size_t length;
-
-	line += strspn(line, " ");
-	while (n-- > 0) {
-		line += strcspn(line, " \n");
-		line += strspn(line, " ");
-	}
-	length = strcspn(line, " \n");
-	if (length == 0 || length >= size)
-		return false;
-	memcpy(buf, line, length);
-	buf[length] = '\0';
-	return true;
-}

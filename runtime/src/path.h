@@ -29,8 +29,4 @@ struct fdpath fd_path(int fd);
 /* Reads a small file; the text ends in NUL. Bytes read, or -1 and errno. */
 long read_small(int dir, const char *path, char *buf, size_t size);
 
-/* The `n`th word of a line (from 0), words ending at blanks; false when there is none
- * or it does not fit. */
-bool nth_word(const char *line, unsigned n, char *buf, size_t size);
-
 #endif

@@ -7,6 +7,7 @@
 #include "limits.h"
 #include "util.h"
 
+#define SAMPAN_VERSION  "0.1"
 #define LXCPATH_DEFAULT "/var/lib/lxc"
 #define RUN_DEFAULT     "/run/sampan"           /* SAMPAN_RUN moves it, for tests */
 
@@ -20,6 +21,7 @@ extern char **own_argv;                         /* as the process got it */
 
 /* Gives up: prints the error and exits with the command's own failure code. */
 _Noreturn void fail(void);
+void fail_code(int code);               /* which code that is; 1 at first */
 
 /* Checks the name, builds the paths, names the subject of errors; fails otherwise. */
 void ctr_init(struct ctr *c, const char *name, const char *lxcpath);
@@ -28,9 +30,6 @@ void ctr_init(struct ctr *c, const char *name, const char *lxcpath);
 bool ctr_defined(const struct ctr *c);
 
 void need_root(void);
-
-/* Closes every descriptor from `first` on, or marks it close-on-exec. */
-void close_from(int first, bool cloexec);
 
 /* snprintf that fails the command instead of cutting a path short. */
 PRINTF(3, 4) void path_fmt(char *buf, size_t size, const char *fmt, ...);

@@ -5,21 +5,17 @@
  * table backwards.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include "fds.h"
+#include "child.h"
+#include "control.h"
 #include "feat.h"
-#include "guard.h"
-#include "launch.h"
+#include "monitor.h"
 #include "start.h"
+#include "sync.h"
 #include "sys.h"
 #include "times.h"
 
@@ -179,42 +175,7 @@ static int spawn(struct start *s)
 	return 0;
 }
 
-/* ---- talking to the child ------------------------------------------------------- */
-
-static void take_fds(struct start *s, const struct sync_msg *m, const int *fds, size_t n)
-{
-	size_t i = 0;
-
-	if (m->console && n >= 2) {
-		s->ptys.console = fds[i++];
-		s->ptys.console_peer = fds[i++];        /* kept open: no hang-up between readers */
-	}
-	while (i < n && s->ptys.nttys < TTYS_MAX)
-		s->ptys.tty[s->ptys.nttys++] = fds[i++];
-}
-
-/* 'R', or 0 when the child is gone, or -1 with its error. */
-static int hear(struct start *s)
-{
-	int fds[FDS_MAX];
-	struct sync_msg m;
-	size_t nfds;
-	ssize_t n = fds_receive(s->sync, &m, sizeof(m), fds, &nfds);
-
-	if (n == 0)
-		return 0;
-	if (n != sizeof(m))
-		return err_set("hear from the container's first process");
-	if (m.kind == 'E') {
-		m.text[sizeof(m.text) - 1] = m.hint[sizeof(m.hint) - 1] = '\0';
-		err_plain("%s", m.text);
-		err_hint("%s", m.hint);
-		launch_code(m.code);
-		return -1;
-	}
-	take_fds(s, &m, fds, nfds);
-	return 'R';
-}
+/* ---- a start --------------------------------------------------------------------- */
 
 static int died_silently(void)
 {
@@ -232,22 +193,21 @@ static int set_state(struct start *s, enum run_state state)
 /* The child prepares meanwhile; then the policy, then its exec. */
 static int let_go(struct start *s)
 {
-	struct sync_msg go = { .kind = 'G' };
 	int rc;
 
 	s->st.init = task_of(s->pid);
 	if (set_state(s, ST_STARTING) < 0)      /* whoever finds us dead finds the child */
 		return -1;
-	rc = hear(s);
-	if (rc != 'R')
+	rc = sync_hear(s->sync, &s->ptys, &s->failure);
+	if (rc != 1)
 		return rc < 0 ? -1 : died_silently();
 	times_mark("ready");
 	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
 	times_mark("devices");
-	if (send(s->sync, &go, sizeof(go), MSG_NOSIGNAL) < 0)
+	if (sync_go(s->sync) < 0)
 		return died_silently();
-	rc = hear(s);                           /* closed by exec */
+	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
 	times_mark("running");
 	close(s->sync);
 	s->sync = -1;
@@ -309,7 +269,8 @@ static int claim(struct start *s)
 		return -1;
 	s->undo = UNDO_STATE;
 	times_mark("claim");
-	return monitor_listen(s);
+	s->socket = control_listen(s->ctr->name);
+	return s->socket < 0 ? -1 : 0;
 }
 
 int supervise(struct start *s, void (*running)(struct start *s))

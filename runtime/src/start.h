@@ -23,31 +23,14 @@ struct start {
 	int statedir, sync, socket;
 	sigset_t signals;               /* blocked, for the signalfd */
 	unsigned undo;
+	int failure;                    /* exit code of what kept it from starting, or 0 */
 	pid_t pid;
 };
 
-/* What the new process and its parent say to each other: one packet each. */
-struct sync_msg {
-	char kind;                      /* 'R' ready, with ptys; 'G' go; 'E' error */
-	int code;                       /* exit code of an error */
-	unsigned nttys;
-	bool console;
-	char text[1100], hint[600];
-};
-
-/* Everything the new process does; ends in exec or in an 'E' message. */
-_Noreturn void child_main(struct start *s, int sync);
-
-/* PID 1 of an app container: runs the command, forwards signals, reaps. */
-_Noreturn void init_main(struct start *s, int sync, char **argv);
-
-/* Reports the current error to the parent and ends this process. */
-_Noreturn void child_fail(int sync, int code);
-
-/* The supervisor's loop: until the container's PID 1 is gone. Its wait status. */
-int monitor_run(struct start *s);
-
-/* Listens on /run/sampan/NAME/socket. */
-int monitor_listen(struct start *s);
+/*
+ * Starts the container and stays with it. `running` is called once it runs. The exit
+ * code of PID 1, or -1 when it could not be started (nothing is left behind then).
+ */
+int supervise(struct start *s, void (*running)(struct start *s));
 
 #endif

@@ -285,6 +285,18 @@ int state_of(const struct ctr *ctr, struct state *st)
 	return rc;
 }
 
+int state_open(struct ctr *ctr, struct state *st, const char *name, const char *lxcpath)
+{
+	int rc;
+
+	need_root();
+	ctr_init(ctr, name, lxcpath);
+	rc = state_of(ctr, st);
+	if (rc < 0)
+		fail();
+	return rc;
+}
+
 /* ---- claiming ------------------------------------------------------------------ */
 
 static int in_use(const struct ctr *ctr, const struct state *old)

@@ -59,6 +59,12 @@ int state_load(const char *name, struct state *st);
 /* The container of this name under this lxcpath, as it really is now. */
 int state_of(const struct ctr *ctr, struct state *st);
 
+/*
+ * How a command about one container begins: needs root, takes the name, finds the state
+ * as state_of() does. Fails by itself.
+ */
+int state_open(struct ctr *ctr, struct state *st, const char *name, const char *lxcpath);
+
 /* Removes the folder of NAME and what is in it. */
 void state_remove(const char *name);
 

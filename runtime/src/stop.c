@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "control.h"
 #include "feat.h"
-#include "monitor.h"
 #include "opts.h"
 #include "state.h"
 #include "stop.h"
@@ -63,7 +63,7 @@ static int connect_supervisor(const struct ctr *ctr, const struct state *st)
 	for (int tries = 0; fd < 0 && tries < 250 && task_alive(&st->supervisor); tries++) {
 		if (tries > 0)
 			poll(NULL, 0, 20);
-		fd = monitor_connect(ctr->name);
+		fd = control_connect(ctr->name);
 	}
 	return fd;
 }
@@ -74,15 +74,15 @@ int stop_container(const struct ctr *ctr, struct state *st, const struct stop_ho
 
 	if (fd < 0)
 		return stop_orphan(ctr, st, how);
-	if (monitor_ask(fd, how->kill ? "kill\n" : how->reboot ? "reboot\n" : "halt\n") < 0)
+	if (control_ask(fd, how->kill ? "kill\n" : how->reboot ? "reboot\n" : "halt\n") < 0)
 		return -1;
-	if (how->nowait || how->reboot || monitor_wait_end(fd, how->kill ? -1 : how->timeout))
+	if (how->nowait || how->reboot || control_wait_end(fd, how->kill ? -1 : how->timeout))
 		return 0;
 	if (how->nokill)
 		return err_plain("it did not stop in time");
-	if (monitor_ask(fd, "kill\n") < 0)
+	if (control_ask(fd, "kill\n") < 0)
 		return -1;
-	monitor_wait_end(fd, -1);
+	control_wait_end(fd, -1);
 	return 0;
 }
 
@@ -108,17 +108,10 @@ int cmd_stop(int argc, char **argv)
 	struct state st;
 	struct ctr ctr;
 
-	need_root();
-	ctr_init(&ctr, a.name, a.lxcpath);
 	how.timeout = 1000 * (int)opts_number("-t", timeout ? timeout : "60", 1000000);
-	switch (state_of(&ctr, &st)) {
-	case 1:
-		break;
-	case 0:
+	if (state_open(&ctr, &st, a.name, a.lxcpath) == 0) {
 		err_plain("%s is not running", a.name);
 		die(NOT_RUNNING);
-	default:
-		fail();
 	}
 	if (stop_container(&ctr, &st, &how) < 0)
 		fail();

@@ -10,6 +10,7 @@
 #include "path.h"
 #include "tree.h"
 #include "util.h"
+#include "words.h"
 
 enum { DEPTH_MAX = 128 };               /* a descriptor each */
 

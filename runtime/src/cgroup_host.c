@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* The cgroup hierarchies this system has mounted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cgroup.h"
+#include "util.h"
+#include "words.h"
+
+/* Options of a v1 mount that are no controllers. */
+static bool is_controller(const char *word)
+{
+	static const char not[][16] = { "rw", "ro", "noprefix", "xattr", "clone_children",
+					"cpuset_v2_mode", "favordynmods" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
+		if (strcmp(word, not[i]) == 0)
+			return false;
+	return strncmp(word, "name=", 5) != 0 && strncmp(word, "release_agent", 13) != 0;
+}
+
+static void add_hier(struct cg_host *host, bool v2, const char *mount, char *options)
+{
+	struct cg_hier *h = &host->hier[host->n];
+	size_t used = 1;
+	char *word, *save;
+
+	if (host->n == CG_MAX || strlen(mount) + NAME_LEN_MAX + 16 > sizeof(h->mount))
+		return;
+	*h = (struct cg_hier){ .v2 = v2, .ctrl = "," };
+	strcpy(h->mount, mount);
+	for (word = strtok_r(options, ",", &save); word && !v2; word = strtok_r(NULL, ",", &save)) {
+		if (!is_controller(word) || used + strlen(word) + 2 > sizeof(h->ctrl))
+			continue;
+		used += (size_t)sprintf(h->ctrl + used, "%s,", word);
+	}
+	if (v2 || h->ctrl[1] != '\0')
+		host->n++;
+}
+
+/*
+ * "36 35 98:0 ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPEROPTIONS".
+ * A later mount on the same place hides the earlier one.
+ */
+static void mountinfo_line(struct cg_host *host, char *line, const char *below)
+{
+	char mount[CG_PATH_MAX], type[16], super[CG_PATH_MAX];
+	char *dash = strstr(line, " - ");
+	bool v2;
+
+	if (!dash || !nth_word(dash + 3, 0, type, sizeof(type)) ||
+	    !nth_word(dash + 3, 2, super, sizeof(super)) || !nth_word(line, 4, mount, sizeof(mount)))
+		return;
+	v2 = strcmp(type, "cgroup2") == 0;
+	if ((!v2 && strcmp(type, "cgroup") != 0) ||
+	    (below && strncmp(mount, below, strlen(below)) != 0))
+		return;
+	for (unsigned i = 0; i < host->n; i++)  /* the same hierarchy bound elsewhere */
+		if (v2 && host->hier[i].v2)
+			return;
+	add_hier(host, v2, mount, super);
+}
+
+int cg_detect(struct cg_host *host)
+{
+	const char *below = getenv("SAMPAN_CGROUP_ROOT");
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[2048];
+
+	memset(host, 0, sizeof(*host));
+	if (!f)
+		return err_set("open /proc/self/mountinfo");
+	while (fgets(line, sizeof(line), f))
+		mountinfo_line(host, line, below);
+	fclose(f);
+	return 0;
+}
+
+const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), ",%s,", ctrl);
+	for (unsigned i = 0; i < host->n; i++)
+		if (strstr(host->hier[i].ctrl, word))
+			return &host->hier[i];
+	return NULL;
+}
+
+const struct cg_hier *cg_find_v2(const struct cg_host *host)
+{
+	for (unsigned i = 0; i < host->n; i++)
+		if (host->hier[i].v2)
+			return &host->hier[i];
+	return NULL;
+}
+
+const char *cg_layout(const struct cg_host *host)
+{
+	bool v2 = cg_find_v2(host) != NULL;
+
+	if (host->n == 0)
+		return "none";
+	return v2 ? (host->n > 1 ? "hybrid" : "v2") : "v1";
+}

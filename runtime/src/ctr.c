@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+#include "sampan.h"
+
+void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
+{
+	size_t n = strlen(lxcpath);
+
+	if (!name_ok(name)) {
+		err_plain("'%.80s' is no name for a container", name);
+		err_hint("letters, digits, '_', '.' and '-', at most %d, not '_', '.' or '-' first",
+			 NAME_LEN_MAX);
+		fail();
+	}
+	while (n > 1 && lxcpath[n - 1] == '/')
+		n--;
+	err_subject(name);
+	if (lxcpath[0] != '/') {
+		static char absolute[PATH_LEN_MAX];
+		char cwd[PATH_LEN_MAX];
+
+		if (!getcwd(cwd, sizeof(cwd))) {
+			err_set("find the current directory");
+			fail();
+		}
+		path_fmt(absolute, sizeof(absolute), "%s/%.*s", cwd, (int)n, lxcpath);
+		lxcpath = absolute;
+		n = strlen(absolute);
+	}
+	c->name = name;
+	c->lxcpath = strndup(lxcpath, n);
+	path_fmt(c->dir, sizeof(c->dir), "%s/%s", c->lxcpath, name);
+	path_fmt(c->config, sizeof(c->config), "%s/config", c->dir);
+}
+
+bool ctr_defined(const struct ctr *c)
+{
+	return access(c->config, F_OK) == 0;
+}

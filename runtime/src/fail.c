@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* How every command gives up. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "sampan.h"
+
+static int own_failure = 1;
+
+void fail_code(int code)
+{
+	own_failure = code;
+}
+
+void fail(void)
+{
+	die(own_failure);
+}
+
+void need_root(void)
+{
+	if (geteuid() == 0)
+		return;
+	err_plain("this needs root");
+	fail();
+}
+
+void path_fmt(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, size, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= size) {
+		err_plain("a path is longer than %zu bytes: %.60s...", size - 1, buf);
+		fail();
+	}
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SAMPAN_INIT_H
+#define SAMPAN_INIT_H
+
+#include <stdbool.h>
+
+/* PID 1 of an app container: runs the command, forwards signals, reaps. */
+_Noreturn void init_main(int sync, char **argv, bool foreground);
+
+#endif

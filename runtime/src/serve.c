@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* The supervisor's clients: accepting them, their lines, the requests there are. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "monitor.h"
+
+static void answer(const struct client *c, const char *text)
+{
+	send(c->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void do_state(struct monitor *m, struct client *c)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "ok %s %d\n", state_word(m->s->st.state), m->s->pid);
+	answer(c, text);
+}
+
+static void do_halt(struct monitor *m, struct client *c)
+{
+	monitor_halt(m);
+	answer(c, "ok\n");
+}
+
+static void do_reboot(struct monitor *m, struct client *c)
+{
+	if (m->s->app) {
+		answer(c, "error an app container has no init to restart it\n");
+		return;
+	}
+	monitor_reboot(m);
+	answer(c, "ok\n");
+}
+
+static void do_kill(struct monitor *m, struct client *c)
+{
+	monitor_kill(m);
+	answer(c, "ok\n");
+}
+
+static const struct {
+	char word[12];
+	void (*run)(struct monitor *m, struct client *c);
+} requests[] = {
+	{ "state", do_state }, { "halt", do_halt }, { "reboot", do_reboot }, { "kill", do_kill },
+};
+
+static void serve_line(struct monitor *m, struct client *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (strcmp(requests[i].word, c->line) == 0) {
+			requests[i].run(m, c);
+			return;
+		}
+	}
+	answer(c, "error unknown request\n");
+}
+
+static void drop(struct client *c)
+{
+	close_fd(&c->fd);
+	c->fd = -1;
+	c->used = 0;
+}
+
+void serve_read(struct monitor *m, struct client *c)
+{
+	ssize_t n = recv(c->fd, c->line + c->used, REQUEST_MAX - 1 - c->used, MSG_DONTWAIT);
+	char *end;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		drop(c);
+		return;
+	}
+	c->used += (size_t)n;
+	c->line[c->used] = '\0';
+	while ((end = strchr(c->line, '\n')) != NULL) {
+		*end = '\0';
+		serve_line(m, c);
+		c->used -= (size_t)(end + 1 - c->line);
+		memmove(c->line, end + 1, c->used + 1);
+	}
+	if (c->used == REQUEST_MAX - 1)
+		drop(c);
+}
+
+void serve_accept(struct monitor *m)
+{
+	int fd = accept4(m->s->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	    (peer.uid == 0 || peer.uid == geteuid())) {
+		for (int i = 0; i < CLIENTS_MAX; i++) {
+			if (m->client[i].fd < 0) {
+				m->client[i].fd = fd;
+				return;
+			}
+		}
+	}
+	close(fd);
+}

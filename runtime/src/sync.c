@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <sys/socket.h>
+#include "fds.h"
+#include "sync.h"
+#include "util.h"
+
+struct message {
+	char kind;                      /* 'R' ready, with ptys; 'G' go; 'E' error */
+	int code;                       /* exit code of an error */
+	bool console;                   /* the first two descriptors are its master and slave */
+	char text[1100], hint[600];
+};
+
+/* ---- the new process ---------------------------------------------------------- */
+
+void sync_fail(int sync, int code)
+{
+	struct message m = { .kind = 'E', .code = code };
+
+	snprintf(m.text, sizeof(m.text), "%.*s", (int)sizeof(m.text) - 1, err_text());
+	snprintf(m.hint, sizeof(m.hint), "%.*s", (int)sizeof(m.hint) - 1, err_hint_text());
+	send(sync, &m, sizeof(m), MSG_NOSIGNAL);
+	_exit(code);
+}
+
+int sync_ready(int sync, const struct ptys *ptys)
+{
+	struct message m = { .kind = 'R', .console = ptys->console >= 0 };
+	int fds[TTYS_MAX + 2];
+	size_t n = 0;
+
+	if (m.console) {
+		fds[n++] = ptys->console;
+		fds[n++] = ptys->console_peer;
+	}
+	for (unsigned i = 0; i < ptys->nttys; i++)
+		fds[n++] = ptys->tty[i];
+	if (fds_send(sync, &m, sizeof(m), fds, n) < 0)
+		return err_set("report to the supervisor");
+	if (recv(sync, &m, sizeof(m), 0) <= 0 || m.kind != 'G')
+		_exit(EXIT_OWN);        /* the parent gave up and has said why */
+	return 0;
+}
+
+/* ---- its parent ----------------------------------------------------------------- */
+
+static void take_ptys(struct ptys *ptys, bool console, const int *fds, size_t n)
+{
+	size_t i = 0;
+
+	if (console && n >= 2) {
+		ptys->console = fds[i++];
+		ptys->console_peer = fds[i++];  /* kept open: no hang-up between readers */
+	}
+	while (i < n && ptys->nttys < TTYS_MAX)
+		ptys->tty[ptys->nttys++] = fds[i++];
+}
+
+int sync_hear(int sync, struct ptys *ptys, int *code)
+{
+	int fds[FDS_MAX];
+	struct message m;
+	size_t nfds;
+	ssize_t n = fds_receive(sync, &m, sizeof(m), fds, &nfds);
+
+	if (n == 0)
+		return 0;
+	if (n != sizeof(m))
+		return err_set("hear from the container's first process");
+	if (m.kind == 'E') {
+		m.text[sizeof(m.text) - 1] = m.hint[sizeof(m.hint) - 1] = '\0';
+		err_plain("%s", m.text);
+		err_hint("%s", m.hint);
+		*code = m.code;
+		return -1;
+	}
+	take_ptys(ptys, m.console, fds, nfds);
+	return 1;
+}
+
+int sync_go(int sync)
+{
+	struct message go = { .kind = 'G' };
+
+	return send(sync, &go, sizeof(go), MSG_NOSIGNAL) < 0 ? -1 : 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a start's new process and its parent say to each other over a socket pair, one
+ * packet each: "ready" with the terminals, "go" when the policy is set, or an error.
+ * The exec closes the child's end: that is RUNNING.
+ */
+#ifndef SAMPAN_SYNC_H
+#define SAMPAN_SYNC_H
+
+#include "dev.h"
+
+/* The new process: reports the current error and ends with `code`. */
+_Noreturn void sync_fail(int sync, int code);
+
+/* The new process: sends the terminals, waits until the parent has set the policy. */
+int sync_ready(int sync, const struct ptys *ptys);
+
+/*
+ * The parent: 1 when the child is ready (`ptys` filled), 0 when its end is closed, -1
+ * with its error, whose exit code goes to `code`.
+ */
+int sync_hear(int sync, struct ptys *ptys, int *code);
+int sync_go(int sync);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
+#include <string.h>
+#include "util.h"
+#include "words.h"
+
+enum { WORD_LEN_MAX = 63 };
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned word_distance(const char *a, const char *b)
+{
+	unsigned row[WORD_LEN_MAX + 1], n = (unsigned)strlen(b);
+
+	if (n > WORD_LEN_MAX)
+		return ~0u;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
+		unsigned corner = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= n; j++) {
+			unsigned change = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			row[j] = least(change, least(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[n];
+}
+
+const char *nearest(const char *word, const char *const *first, size_t n, size_t stride)
+{
+	const char *best = NULL, *at = (const char *)first;
+	unsigned best_distance = 3;
+
+	for (size_t i = 0; i < n && strlen(word) < 64; i++) {
+		const char *name = *(const char *const *)(const void *)(at + i * stride);
+		unsigned d = word_distance(word, name);
+
+		if (d < best_distance || (!best && strlen(word) > 2 &&
+					  strncmp(name, word, strlen(word)) == 0)) {
+			best_distance = least(d, best_distance);
+			best = name;
+		}
+	}
+	return best;
+}
+
+bool nth_word(const char *line, unsigned n, char *buf, size_t size)
+{
+	size_t length;
+
+	line += strspn(line, " ");
+	while (n-- > 0) {
+		line += strcspn(line, " \n");
+		line += strspn(line, " ");
+	}
+	length = strcspn(line, " \n");
+	if (length == 0 || length >= size)
+		return false;
+	memcpy(buf, line, length);
+	buf[length] = '\0';
+	return true;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Words: the nth of a line, and which one was probably meant. */
+#ifndef SAMPAN_WORDS_H
+#define SAMPAN_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Levenshtein's distance; without end when `b` is longer than any word of ours. */
+unsigned word_distance(const char *a, const char *b);
+
+/* The nearest of `n` words, or NULL. `stride` is the size of a table row. */
+const char *nearest(const char *word, const char *const *first, size_t n, size_t stride);
+
+/* The `n`th word of a line (from 0), words ending at blanks; false when there is none
+ * or it does not fit. */
+bool nth_word(const char *line, unsigned n, char *buf, size_t size);
+
+#endif
