@@ -71,7 +71,9 @@ class Checkout:
         zig = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(paths.build_dir() / "toolchain" / "zig"))
         shared = {"SAMPAN_DOWNLOADS": str(paths.downloads_dir())}
         shared |= {"ZIG_GLOBAL_CACHE_DIR": zig, "ZIG_LOCAL_CACHE_DIR": zig}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAMPAN_", "SCONS", "PYTHON"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SAMPAN_", "SCONS", "PYTHON"))
+        }
         return kept | shared | extra
 
     def argv(self, *arguments: str) -> list[str]:
