@@ -52,8 +52,14 @@ TOOLS: tuple[Tool, ...] = (
     Tool("qemu-system-aarch64", "qemu-system-arm", "boot", "runs qemuarm64"),
     Tool("rdsquashfs", "squashfs-tools-ng", "test", "reads squashfs images back"),
     Tool("cpio", "cpio", "test", "reads cpio images back"),
+    Tool("busybox", "busybox-static", "test", "root file system of the containers that tests start on this host", ()),
     Tool("strace", "strace", "test", "fails system calls on purpose", ("-V",)),
-    Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross", "test", "stands for a Yocto SDK's compiler"),
+    Tool(
+        "arm-linux-gnueabihf-gcc",
+        "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+        "test",
+        "stands for a Yocto SDK's compiler",
+    ),
 )
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+[-+~.\w]*")
