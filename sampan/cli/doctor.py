@@ -18,7 +18,7 @@ from sampan.qemu import accel
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(install: bool, probe_kvm: bool, as_json: bool) -> None:
     """Show which system tools are there, their versions and what each is for."""
-    absent = tools.missing(("build", "boot", "test"))
+    absent = tools.missing(("build", "boot", "flash", "test"))
     if install and absent:
         tools.install(absent)
     found = tools.find()
@@ -33,10 +33,10 @@ def command(install: bool, probe_kvm: bool, as_json: bool) -> None:
         rows.append(["kvm", kvm.verdict, "", "boot", kvm.reason])
         print_table(["tool", "state", "version", "for", "what it does"], rows)
     lacking = [item.tool for item in found if not item.path]
-    if needed := [tool for tool in lacking if tool.use != "test"]:
+    if needed := [tool for tool in lacking if tool.use in ("build", "boot")]:
         raise SampanError(f"{len(needed)} tools are missing", hint="`sampan doctor --install`", code=EXIT_MISSING)
     if not as_json:
-        rest = f", {len(lacking)} only needed by the tests are missing" if lacking else ""
+        rest = f", {len(lacking)} needed only by the tests or for FAT partitions are missing" if lacking else ""
         print(f"\nready to build and boot{rest}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 from rich import box
@@ -17,12 +18,16 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
 
     In a pipe there is no colour and no wrapping, so that grep and awk see one row a line.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000
+    terminal = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number in right else "left")
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    console.print(table)
+    if terminal.is_terminal:
+        terminal.print(table)
+        return
+    text = io.StringIO()
+    Console(highlight=False, width=10_000, file=text).print(table)
+    for line in text.getvalue().splitlines():
+        print(line.rstrip())  # rich fills the last column up with blanks

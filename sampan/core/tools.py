@@ -17,7 +17,7 @@ from sampan.core.errors import EXIT_MISSING, SampanError
 from sampan.core.progress import step
 from sampan.core.run import run, tool_env
 
-Use = Literal["build", "boot", "test"]
+Use = Literal["build", "boot", "flash", "test"]
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,15 @@ class Tool:
 
 TOOLS: tuple[Tool, ...] = (
     Tool("apt-get", "apt", "build", "fetches kernels and the busybox source from Debian"),
-    Tool("dpkg-deb", "dpkg", "build", "unpacks kernel packages"),
     Tool("make", "make", "build", "builds busybox"),
     Tool("cc", "gcc libc6-dev", "build", "builds busybox's kconfig for this host"),
     Tool("patch", "patch", "build", "applies Debian's patches to busybox"),
-    Tool("bzip2", "bzip2", "build", "unpacks the busybox source"),
-    Tool("xz", "xz-utils", "build", "unpacks kernels and patches"),
     Tool("mke2fs", "e2fsprogs", "build", "makes ext4 images", ("-V",)),
     Tool("debugfs", "e2fsprogs", "build", "gives ext4 files their owners, times and nodes", ("-V",)),
     Tool("e2fsck", "e2fsprogs", "build", "checks ext4 images", ("-V",)),
     Tool("tar2sqfs", "squashfs-tools-ng", "build", "makes squashfs images"),
-    Tool("mkfs.fat", "dosfstools", "build", "makes FAT boot partitions", ("--help",)),
-    Tool("mcopy", "mtools", "build", "fills FAT boot partitions"),
+    Tool("mkfs.fat", "dosfstools", "flash", "makes FAT boot partitions, for boards that boot from one", ("--help",)),
+    Tool("mcopy", "mtools", "flash", "fills FAT boot partitions"),
     Tool("qemu-system-x86_64", "qemu-system-x86", "boot", "runs qemux86-64"),
     Tool("qemu-system-i386", "qemu-system-x86", "boot", "runs qemux86"),
     Tool("qemu-system-arm", "qemu-system-arm", "boot", "runs qemuarm"),
@@ -53,7 +50,6 @@ TOOLS: tuple[Tool, ...] = (
     Tool("rdsquashfs", "squashfs-tools-ng", "test", "reads squashfs images back"),
     Tool("cpio", "cpio", "test", "reads cpio images back"),
     Tool("busybox", "busybox-static", "test", "root file system of the containers that tests start on this host", ()),
-    Tool("strace", "strace", "test", "fails system calls on purpose", ("-V",)),
     Tool(
         "arm-linux-gnueabihf-gcc",
         "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
@@ -74,7 +70,7 @@ class Found:
     version: str
 
 
-def find(uses: Iterable[Use] = ("build", "boot", "test")) -> list[Found]:
+def find(uses: Iterable[Use] = ("build", "boot", "flash", "test")) -> list[Found]:
     """Look for the tools of these uses, in the table's order."""
     wanted = set(uses)
     return [_look(tool) for tool in TOOLS if tool.use in wanted]
