@@ -318,9 +318,10 @@ int cmd_attach(int argc, char **argv)
 
 	options(argc, argv, &a);
 	close_from(3, false);
-	rc = state_open(&ctr, &attach.st, a.name, a.lxcpath);
-	if (rc == 0 || attach.st.state == ST_STARTING) {
-		err_plain("the container is not running");
+	state_running(&ctr, &attach.st, &a);
+	if (attach.st.state == ST_FROZEN && !attach.elevated) {
+		err_plain("the container is frozen, and what enters it would be, too");
+		err_hint("sampan unfreeze %s", a.name);
 		fail();
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);

@@ -65,6 +65,10 @@ unsigned cg_count(const struct cg *cg, unsigned most);
 void cg_kill(const struct cg *cg);      /* everything inside, as far as cgroups can */
 void cg_remove(struct cg *cg);          /* the directories, also below them */
 
+/* Waits until all of it stands still, or runs again; -1 where there is no freezer. */
+int cg_freeze(const struct cg *cg, bool freeze);
+bool cg_frozen(const struct cg *cg);
+
 /* A number from a file of the v2 or v1 directory, e.g. "memory.current"; -1 if none. */
 long long cg_value(const struct cg *cg, const char *file);
 

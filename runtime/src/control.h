@@ -6,6 +6,7 @@
  *
  *   state    ok RUNNING PID         halt     send the halt signal
  *   reboot   send the reboot signal kill     kill everything at once
+ *   look     it was frozen or thawed
  */
 #ifndef SAMPAN_CONTROL_H
 #define SAMPAN_CONTROL_H

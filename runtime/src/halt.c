@@ -53,8 +53,9 @@ void monitor_halt(struct monitor *m)
 	kill(s->pid, halt_signal(s));
 	s->reboot_asked = false;
 	m->watch_alone = !s->app && is_busybox(s->pid);
-	s->st.state = ST_STOPPING;
-	state_write(s->statedir, &s->st);
+	set_state(s, ST_STOPPING);
+	if (cg_frozen(&s->st.cg))
+		cg_freeze(&s->st.cg, false);
 }
 
 void monitor_alone_tick(struct monitor *m)

@@ -42,6 +42,10 @@ int cmd_start(int argc, char **argv);
 int cmd_execute(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
+int cmd_freeze(int argc, char **argv);
+int cmd_unfreeze(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
+int cmd_monitor(int argc, char **argv);
 int cmd_checkconfig(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "monitor.h"
+#include "notify.h"
 
 static void answer(const struct client *c, const char *text)
 {
@@ -42,11 +43,25 @@ static void do_kill(struct monitor *m, struct client *c)
 	answer(c, "ok\n");
 }
 
+/* Somebody froze or thawed it: what the kernel says counts. */
+static void do_look(struct monitor *m, struct client *c)
+{
+	struct start *s = m->s;
+	enum run_state now = cg_frozen(&s->st.cg) ? ST_FROZEN : ST_RUNNING;
+
+	if (s->st.state != now && (s->st.state == ST_RUNNING || s->st.state == ST_FROZEN)) {
+		notify(s->ctr->name, now == ST_FROZEN ? ST_FREEZING : ST_THAWED, -1);
+		set_state(s, now);
+	}
+	answer(c, "ok\n");
+}
+
 static const struct {
 	char word[12];
 	void (*run)(struct monitor *m, struct client *c);
 } requests[] = {
 	{ "state", do_state }, { "halt", do_halt }, { "reboot", do_reboot }, { "kill", do_kill },
+	{ "look", do_look },
 };
 
 static void serve_line(struct monitor *m, struct client *c)

@@ -14,6 +14,7 @@
 #include "control.h"
 #include "feat.h"
 #include "monitor.h"
+#include "notify.h"
 #include "start.h"
 #include "sync.h"
 #include "sys.h"
@@ -26,6 +27,7 @@ enum { UNDO_STATE = 1, UNDO_CGROUP = 2, UNDO_CHILD = 4 };
 static void undo_state(struct start *s)
 {
 	state_remove(s->ctr->name);
+	notify(s->ctr->name, ST_STOPPED, s->status);
 }
 
 static void undo_cgroup(struct start *s)
@@ -184,9 +186,10 @@ static int died_silently(void)
 	return -1;
 }
 
-static int set_state(struct start *s, enum run_state state)
+int set_state(struct start *s, enum run_state state)
 {
 	s->st.state = state;
+	notify(s->ctr->name, state, -1);
 	return state_write(s->statedir, &s->st);
 }
 
@@ -258,7 +261,7 @@ static int exit_code(const struct start *s, int status)
 
 static int claim(struct start *s)
 {
-	s->sync = s->socket = -1;
+	s->sync = s->socket = s->status = -1;
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
@@ -285,6 +288,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 	}
 	for (;;) {
 		if (start_once(s) < 0) {
+			notify(s->ctr->name, ST_ABORTING, -1);
 			undo(s, ~0u);
 			return -1;
 		}
@@ -301,6 +305,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		undo(s, UNDO_CGROUP);
 		s->quiet_conf = true;
 	}
+	s->status = exit_code(s, status);
 	undo(s, ~0u);
-	return exit_code(s, status);
+	return s->status;
 }

@@ -23,6 +23,7 @@ struct start {
 	int statedir, sync, socket;
 	sigset_t signals;               /* blocked, for the signalfd */
 	unsigned undo;
+	int status;                     /* the container's exit code, -1 while it has none */
 	int failure;                    /* exit code of what kept it from starting, or 0 */
 	pid_t pid;
 };
@@ -32,5 +33,8 @@ struct start {
  * code of PID 1, or -1 when it could not be started (nothing is left behind then).
  */
 int supervise(struct start *s, void (*running)(struct start *s));
+
+/* Writes the new state down and tells those who watch. */
+int set_state(struct start *s, enum run_state state);
 
 #endif

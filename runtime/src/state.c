@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "feat.h"
+#include "opts.h"
 #include "path.h"
 #include "state.h"
 #include "sys.h"
@@ -282,6 +283,8 @@ int state_of(const struct ctr *ctr, struct state *st)
 		rc = 0;
 	if (rc == 0)
 		st->state = ST_STOPPED;
+	if (rc == 1 && (st->state == ST_RUNNING || st->state == ST_FROZEN))
+		st->state = cg_frozen(&st->cg) ? ST_FROZEN : ST_RUNNING;
 	return rc;
 }
 
@@ -295,6 +298,14 @@ int state_open(struct ctr *ctr, struct state *st, const char *name, const char *
 	if (rc < 0)
 		fail();
 	return rc;
+}
+
+void state_running(struct ctr *ctr, struct state *st, const struct args *a)
+{
+	if (state_open(ctr, st, a->name, a->lxcpath) == 1 && st->state != ST_STARTING)
+		return;
+	err_plain("the container is not running");
+	fail();
 }
 
 /* ---- claiming ------------------------------------------------------------------ */

@@ -65,6 +65,10 @@ int state_of(const struct ctr *ctr, struct state *st);
  */
 int state_open(struct ctr *ctr, struct state *st, const char *name, const char *lxcpath);
 
+/* The same for a command that needs a running container: fails without one. */
+struct args;
+void state_running(struct ctr *ctr, struct state *st, const struct args *a);
+
 /* Removes the folder of NAME and what is in it. */
 void state_remove(const char *name);
 

@@ -39,6 +39,8 @@ static int stop_orphan(const struct ctr *ctr, struct state *st, const struct sto
 		return -1;
 	}
 	if (!how->kill && task_signal(&st->init, sig) == 0) {
+		if (st->state == ST_FROZEN)
+			cg_freeze(&st->cg, false);
 		if (how->nowait)
 			return 0;
 		gone = wait_task(&st->init, how->timeout);

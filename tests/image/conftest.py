@@ -18,7 +18,8 @@ def runtime_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_runtime(tmp_path_factory.mktemp("runtime") / "build")
 
 
-def _lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
+def run_lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
+    """A lab of a test's own environment; it must end with its containers stopped: that is checked."""
     lab = Lab(binary, folder / "lab", f"t{os.getpid()}n{next(_serial)}", env)
     try:
         yield lab
@@ -32,7 +33,7 @@ def _lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
 def lab(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The host as it is. Each test must end with its containers stopped: that is checked."""
     need_host()
-    yield from _lab(runtime_binary, tmp_path_factory.mktemp("l"), {})
+    yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), {})
 
 
 @pytest.fixture(params=["host", "v2", "v1", "old-kernel", "old-kernel-v2"])
@@ -48,4 +49,4 @@ def any_lab(
         if not roots[layout].is_dir():
             pytest.skip(f"needs {roots[layout]}: this host's cgroups are not hybrid")
         env["SAMPAN_CGROUP_ROOT"] = str(roots[layout])
-    yield from _lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
+    yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env)

@@ -15,7 +15,7 @@ from sampan.core.run import run
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
-    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c"])
+    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c", "match.c"])
     assert run([program]).stdout.endswith(" 0 failures\n")
 
 
