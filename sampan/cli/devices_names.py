@@ -1,0 +1,89 @@
+"""`sampan devices why`, `who`, `diff` and `catalogue`: numbers and names."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from sampan.cli.table import print_table
+from sampan.devices import catalogue, names, store
+from sampan.devices.facts import Facts
+
+_json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+_board = click.option("--board", "boards", multiple=True, metavar="BOARD[@KERNEL]", help="Ask only this one.")
+
+
+def chosen(boards: tuple[str, ...]) -> list[Facts]:
+    """Facts of the boards a person named; all that are recorded when none."""
+    return [facts for spec in boards for facts in store.select(spec)] if boards else store.load_all()
+
+
+def _print(rows: list[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+@click.command("why")
+@click.argument("number", nargs=-1, required=True, metavar="NUMBER")
+@_board
+@_json
+def why(number: tuple[str, ...], boards: tuple[str, ...], as_json: bool) -> None:
+    """Tell what NUMBER (c 252:0) is, on every known board and kernel."""
+    rule = names.parse_number(" ".join(number))
+    rows = []
+    for facts in chosen(boards):
+        found = names.meaning(facts, catalogue.load(), rule)
+        place = names.where(facts, found.nodes[0]) if len(found.nodes) == 1 else ""
+        rows.append({"board": facts.board, "kernel": facts.kernel, "device": found.short, "where": place})
+    _print(rows, as_json)
+
+
+@click.command("who")
+@click.argument("name")
+@_board
+@_json
+def who(name: str, boards: tuple[str, ...], as_json: bool) -> None:
+    """Tell the numbers of NAME (/dev/rtc0, or rtc for all of the kind), on every known board and kernel."""
+    rows = []
+    for facts, nodes in names.who(chosen(boards), catalogue.load(), name):
+        numbers = ", ".join(f"{node.number} {node.name}" for node in nodes) or "-"
+        place = names.where(facts, nodes[0]) if len(nodes) == 1 else ""
+        rows.append({"board": facts.board, "kernel": facts.kernel, "number": numbers, "where": place})
+    _print(rows, as_json)
+
+
+@click.command("diff")
+@click.argument("old", metavar="BOARD@KERNEL")
+@click.argument("new", metavar="BOARD@KERNEL")
+@click.option("--all", "everything", is_flag=True, help="Also what is gone or new.")
+@click.option("--exit-code", is_flag=True, help="Exit status 1 when a number was recycled.")
+@_json
+def diff(old: str, new: str, everything: bool, exit_code: bool, as_json: bool) -> None:
+    """Tell, in names, what changed for a list that was written for the first board and kernel."""
+    changes = names.diff(store.find(old), store.find(new), catalogue.load())
+    shown = [change for change in changes if everything or change.kind in ("recycled", "moved")]
+    _print([{"change": each.kind, "what": each.text} for each in shown], as_json)
+    if exit_code and any(change.kind == "recycled" for change in changes):
+        raise click.exceptions.Exit(1)
+
+
+@click.command("catalogue")
+@_json
+def list_catalogue(as_json: bool) -> None:
+    """List the devices and profiles that can be asked for by name."""
+    rows = catalogue.load()
+    listed = [
+        {"name": name, "kind": "profile", "danger": rows.danger(row), "what": row.what, "why": ", ".join(row.devices)}
+        for name, row in rows.profiles.items()
+    ]
+    listed += [
+        {"name": name, "kind": "device", "danger": row.danger, "what": row.what, "why": row.reason}
+        for name, row in rows.devices.items()
+    ]
+    _print(listed, as_json)
+
+
+COMMANDS = (why, who, diff, list_catalogue)
