@@ -90,7 +90,7 @@ static char receive_fd(int sock, int *fd)
  */
 static int take_terminal(int sock)
 {
-	CLEAN_FD int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	CLEAN_FD int pts = openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int master = -1, slave = -1;
 
 	if (pts >= 0 && is_devpts(pts) && pty_open(pts, &master, &slave) == 0) {
@@ -159,7 +159,6 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 
 	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
 		fail();
-	cg_close_join(&a->st.cg);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_rest(&a->spaces) < 0)
 		fail();
 	if (a->spaces.wanted & CLONE_NEWNS && chdir("/") < 0) {
@@ -237,7 +236,7 @@ static pid_t clone_into(struct attach *a, bool *late)
 			return pid;
 	}
 	*late = true;
-	return fork();
+	return sys_fork();
 }
 
 static int run(struct attach *a)
@@ -265,7 +264,7 @@ static int run(struct attach *a)
 		child(a, pair[1], late);
 	}
 	close(pair[1]);
-	cg_close_join(&a->st.cg);
+	cg_close(&a->st.cg);
 	if (a->terminal)
 		master = give_terminal(pair[0], &slave);
 	if (master >= 0)
@@ -326,7 +325,7 @@ int cmd_attach(int argc, char **argv)
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);
 	if (ns_open(&attach.spaces, &attach.st.init) < 0 || read_limits(&attach) < 0 ||
-	    (!attach.elevated && cg_open_join(&attach.st.cg) < 0))
+	    (!attach.elevated && cg_open_v2(&attach.st.cg) < 0))
 		fail();
 	rc = run(&attach);
 	if (rc < 0)

@@ -15,8 +15,6 @@ void cg_init(struct cg *cg)
 {
 	memset(cg, 0, sizeof(*cg));
 	cg->v2fd = -1;
-	for (unsigned i = 0; i < CG_MAX; i++)
-		cg->dir[i].join = -1;
 }
 
 /* ---- planning ---------------------------------------------------------- */
@@ -31,7 +29,7 @@ static struct cg_dir *need(struct cg *cg, const struct cg_host *host, const stru
 		if (cg->dir[i].hier == index)
 			return &cg->dir[i];
 	d = &cg->dir[cg->n++];
-	*d = (struct cg_dir){ .v2 = h->v2, .hier = index, .join = -1 };
+	*d = (struct cg_dir){ .v2 = h->v2, .hier = index };
 	snprintf(d->path, sizeof(d->path), "%.*s/sampan/%s",
 		 (int)(sizeof(d->path) - NAME_LEN_MAX - 16), h->mount, name);
 	return d;
@@ -129,8 +127,9 @@ static int make_pair(const char *path, bool v2)
 
 		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
 			return err_set("mkdir %s", parent);
-		fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && !v2 && fill_cpuset(fd) < 0)
+		if (!v2)
+			fd = openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && fill_cpuset(fd) < 0)
 			return -1;
 		if (mkdir(path, 0755) == 0)
 			return 0;
@@ -199,8 +198,10 @@ int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
 
 		if (make_pair(d->path, d->v2) < 0)
 			return -1;
-		fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || (!d->v2 && fill_cpuset(fd) < 0)) {
+		if (d->v2)
+			continue;
+		fd = openat(AT_FDCWD, d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fill_cpuset(fd) < 0) {
 			err_set("open %s", d->path);
 			cg->n++;
 			return -1;
@@ -211,46 +212,51 @@ int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
 			if (value_belongs(host, &cg->dir[i], &conf->cgvalue[k]) &&
 			    set_value(&cg->dir[i], &conf->cgvalue[k]) < 0)
 				return -1;
-	return cg_open_join(cg);
+	return cg_open_v2(cg);
 }
 
 /* ---- joining ------------------------------------------------------------ */
+
+int cg_open_v2(struct cg *cg)
+{
+	for (unsigned i = 0; i < cg->n && cg->v2fd < 0; i++) {
+		if (!cg->dir[i].v2)
+			continue;
+		/* Not O_PATH: bpf(2) takes it, too. */
+		cg->v2fd = openat(AT_FDCWD, cg->dir[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (cg->v2fd < 0)
+			return err_set("open %s", cg->dir[i].path);
+	}
+	return 0;
+}
+
+void cg_close(struct cg *cg)
+{
+	close_fd(&cg->v2fd);
+	cg->v2fd = -1;
+}
 
 /*
  * v1: "0" to `tasks`, not `cgroup.procs`: moving the calling thread alone takes no
  * lock against all thread groups, so it waits for no RCU grace period (4..12 ms).
  */
-int cg_open_join(struct cg *cg)
+static int join(const struct cg_dir *d)
 {
-	for (unsigned i = 0; i < cg->n; i++) {
-		struct cg_dir *d = &cg->dir[i];
-		char file[CG_PATH_MAX + 16];
+	char file[CG_PATH_MAX + 16];
+	CLEAN_FD int fd = -1;
 
-		snprintf(file, sizeof(file), "%s/%s", d->path, d->v2 ? "cgroup.procs" : "tasks");
-		d->join = open(file, O_WRONLY | O_CLOEXEC);
-		if (d->join < 0)
-			return err_set("open %s", file);
-		if (d->v2 && (cg->v2fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-			return err_set("open %s", d->path);
-	}
+	snprintf(file, sizeof(file), "%s/%s", d->path, d->v2 ? "cgroup.procs" : "tasks");
+	fd = openat(AT_FDCWD, file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		return err_set("join %s", d->path);
 	return 0;
-}
-
-void cg_close_join(struct cg *cg)
-{
-	for (unsigned i = 0; i < cg->n; i++) {
-		close_fd(&cg->dir[i].join);
-		cg->dir[i].join = -1;
-	}
-	close_fd(&cg->v2fd);
-	cg->v2fd = -1;
 }
 
 int cg_join(const struct cg *cg, bool all)
 {
-	for (unsigned i = 0; i < cg->n; i++)    /* back to back: only the first may wait */
-		if ((all || !cg->dir[i].v2) && write(cg->dir[i].join, "0", 1) != 1)
-			return err_set("join %s", cg->dir[i].path);
+	for (unsigned i = 0; i < cg->n; i++)
+		if ((all || !cg->dir[i].v2) && join(&cg->dir[i]) < 0)
+			return -1;
 	return 0;
 }
 
@@ -264,12 +270,14 @@ int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host
 		const struct cg_dir *d = &cg->dir[i];
 		CLEAN_FD int fd = -1;
 
-		if (devices ? &host->hier[d->hier] != devices : !d->v2)
+		if (!devices && d->v2 && cg->v2fd >= 0)
+			return devpolicy_bpf(cg->v2fd, &conf->devices);
+		if (!devices || &host->hier[d->hier] != devices)
 			continue;
-		fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = openat(AT_FDCWD, d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			return err_set("open %s", d->path);
-		return devices ? devpolicy_v1(fd, &conf->devices) : devpolicy_bpf(fd, &conf->devices);
+		return devpolicy_v1(fd, &conf->devices);
 	}
 	return err_plain("device rules are set, but the container has no cgroup to hold them");
 }

@@ -28,13 +28,12 @@ struct cg_host {                        /* the hierarchies mounted on this syste
 struct cg_dir {
 	bool v2, track;                 /* track: its cgroup.procs lists the container */
 	unsigned hier;
-	int join;                       /* `tasks` or `cgroup.procs`, or -1 */
 	char path[CG_PATH_MAX];
 };
 
 struct cg {
 	unsigned n;
-	int v2fd;                       /* directory, for CLONE_INTO_CGROUP, or -1 */
+	int v2fd;                       /* directory, for CLONE_INTO_CGROUP and bpf(2), or -1 */
 	struct cg_dir dir[CG_MAX];
 };
 
@@ -49,13 +48,13 @@ const char *cg_layout(const struct cg_host *host);      /* "v1", "v2", "hybrid",
 /* Decides which directories `conf` needs; refuses what this system cannot do. */
 int cg_plan(struct cg *cg, const struct cg_host *host, const struct conf *conf, const char *name);
 
-/* Makes the directories, sets the values, opens what joining needs. */
+/* Makes the directories, sets the values, opens the v2 one. */
 int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf);
 
-/* In the new process itself; with `all` also v2 (no CLONE_INTO_CGROUP). */
+/* The new process joins by itself; with `all` also v2 (no CLONE_INTO_CGROUP). */
 int cg_join(const struct cg *cg, bool all);
-int cg_open_join(struct cg *cg);        /* the descriptors cg_join() and clone3 need */
-void cg_close_join(struct cg *cg);
+int cg_open_v2(struct cg *cg);          /* v2fd, when there is such a directory */
+void cg_close(struct cg *cg);
 
 int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host);
 
@@ -64,6 +63,7 @@ unsigned cg_count(const struct cg *cg, unsigned most);
 
 void cg_kill(const struct cg *cg);      /* everything inside, as far as cgroups can */
 void cg_remove(struct cg *cg);          /* the directories, also below them */
+void cg_end(struct cg *cg);             /* both, without a kill when nothing is left */
 
 /* Waits until all of it stands still, or runs again; -1 where there is no freezer. */
 int cg_freeze(const struct cg *cg, bool freeze);

@@ -27,7 +27,7 @@ static int open_procs(const struct cg_dir *d)
 	char file[CG_PATH_MAX + 16];
 
 	snprintf(file, sizeof(file), "%s/cgroup.procs", d->path);
-	return open(file, O_RDONLY | O_CLOEXEC);
+	return openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
 }
 
 unsigned cg_count(const struct cg *cg, unsigned most)
@@ -66,7 +66,7 @@ static int write_in(const struct cg_dir *d, const char *name, const char *text)
 	CLEAN_FD int fd = -1;
 
 	snprintf(file, sizeof(file), "%s/%s", d->path, name);
-	fd = open(file, O_WRONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, file, O_WRONLY | O_CLOEXEC);
 	return fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
 }
 
@@ -122,7 +122,7 @@ static void remove_one(const char *path)
 
 void cg_remove(struct cg *cg)
 {
-	cg_close_join(cg);
+	cg_close(cg);
 	while (cg->n > 0) {
 		char *path = cg->dir[--cg->n].path;
 
@@ -130,6 +130,19 @@ void cg_remove(struct cg *cg)
 		*strrchr(path, '/') = '\0';
 		rmdir(path);            /* /sampan itself, if this was the last container */
 	}
+}
+
+/* Whether anything is left is what the kernel answers to rmdir. */
+void cg_end(struct cg *cg)
+{
+	bool empty = true;
+
+	for (unsigned i = cg->n; i-- > 0;)
+		if (rmdir(cg->dir[i].path) < 0 && errno != ENOENT)
+			empty = false;
+	if (!empty)
+		cg_kill(cg);
+	cg_remove(cg);
 }
 
 long long cg_value(const struct cg *cg, const char *file)

@@ -42,7 +42,7 @@ static bool is_frozen(const struct freezer *f, int fd)
 
 static int open_state(const struct freezer *f)
 {
-	return open(f->get, O_RDONLY | O_CLOEXEC);
+	return openat(AT_FDCWD, f->get, O_RDONLY | O_CLOEXEC);
 }
 
 bool cg_frozen(const struct cg *cg)
@@ -56,7 +56,7 @@ bool cg_frozen(const struct cg *cg)
 static int set(const struct freezer *f, bool freeze)
 {
 	const char *text = f->v2 ? freeze ? "1" : "0" : freeze ? "FROZEN" : "THAWED";
-	CLEAN_FD int fd = open(f->set, O_WRONLY | O_CLOEXEC);
+	CLEAN_FD int fd = openat(AT_FDCWD, f->set, O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 || write(fd, text, strlen(text)) < 0 ? err_set("write %s to %s", text, f->set) : 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cgroup.h"
+#include "lines.h"
 #include "util.h"
 #include "words.h"
 
@@ -64,15 +65,13 @@ static void mountinfo_line(struct cg_host *host, char *line, const char *below)
 int cg_detect(struct cg_host *host)
 {
 	const char *below = getenv("SAMPAN_CGROUP_ROOT");
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[2048];
+	struct lines l CLEAN_LINES;
 
 	memset(host, 0, sizeof(*host));
-	if (!f)
+	if (!lines_open(&l, "/proc/self/mountinfo"))
 		return err_set("open /proc/self/mountinfo");
-	while (fgets(line, sizeof(line), f))
+	for (char *line; (line = lines_next(&l)) != NULL;)
 		mountinfo_line(host, line, below);
-	fclose(f);
 	return 0;
 }
 

@@ -31,7 +31,6 @@ static int join_cgroups(struct start *s)
 
 	if (cg_join(&s->st.cg, v2_too) < 0)
 		return -1;
-	cg_close_join(&s->st.cg);
 	times_mark("cg_join");
 	/* After the join, so that the namespace's root is the container's own group. */
 	if (feat_on(FEAT_CGROUP_NS) && unshare(SYS_CLONE_NEWCGROUP) < 0 && errno != EINVAL)
@@ -49,10 +48,10 @@ static int make_root(struct start *s, int root)
 	times_mark("dev");
 	if (mnt_auto(root, c) < 0 || mnt_entries(root, s->ctr, c) < 0)
 		return -1;
-	if (s->app && mnt_proc_if_none(root) < 0)
+	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
 	times_mark("mounts");
-	if (dev_fill(root, s->ctr, c) < 0 || dev_ptys(root, c, &s->ptys) < 0)
+	if (dev_fill(root, s->ctr, c, &s->ptys) < 0)
 		return -1;
 	times_mark("ptys");
 	return 0;
@@ -90,10 +89,10 @@ static int set_stdio(const struct start *s)
 	int slave = s->ptys.console_peer, null = -1;
 
 	for (int fd = 0; fd < 3; fd++) {
-		if (s->foreground && !isatty(fd) && fcntl(fd, F_GETFD) >= 0)
+		if (s->foreground && s->stdio[fd] == STDIO_OTHER)
 			continue;
 		if (slave < 0 && null < 0)
-			null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 		if (dup2(slave >= 0 ? slave : null, fd) < 0)
 			return err_set("set stdio");
 	}
@@ -165,6 +164,6 @@ void child_main(struct start *s, int sync)
 		sync_fail(sync, EXIT_OWN);
 	}
 	if (s->app)
-		init_main(sync, argv, s->foreground);
+		init_main(sync, argv, s->foreground && s->stdio[STDIN_FILENO] == STDIO_TTY);
 	payload_exec(sync, argv);
 }

@@ -9,6 +9,7 @@
 #include "conf.h"
 #include "opts.h"
 #include "sampan.h"
+#include "sys.h"
 #include "tree.h"
 
 #define TEMPLATES "/usr/share/lxc/templates"
@@ -130,7 +131,7 @@ static void run_template(const struct ctr *ctr, const char *name, const struct a
 		err_hint("templates are executables lxc-NAME in " TEMPLATES "; 'none' needs none");
 		fail_create();
 	}
-	pid = fork();
+	pid = sys_fork();
 	if (pid == 0) {
 		execv(path, argv);
 		_exit(EXIT_NOT_FOUND);

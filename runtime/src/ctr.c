@@ -4,6 +4,7 @@
 
 void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
 {
+	char cwd[PATH_LEN_MAX] = "";
 	size_t n = strlen(lxcpath);
 
 	if (!name_ok(name)) {
@@ -15,20 +16,12 @@ void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
 	while (n > 1 && lxcpath[n - 1] == '/')
 		n--;
 	err_subject(name);
-	if (lxcpath[0] != '/') {
-		static char absolute[PATH_LEN_MAX];
-		char cwd[PATH_LEN_MAX];
-
-		if (!getcwd(cwd, sizeof(cwd))) {
-			err_set("find the current directory");
-			fail();
-		}
-		path_fmt(absolute, sizeof(absolute), "%s/%.*s", cwd, (int)n, lxcpath);
-		lxcpath = absolute;
-		n = strlen(absolute);
+	if (lxcpath[0] != '/' && !getcwd(cwd, sizeof(cwd))) {
+		err_set("find the current directory");
+		fail();
 	}
 	c->name = name;
-	c->lxcpath = strndup(lxcpath, n);
+	path_fmt(c->lxcpath, sizeof(c->lxcpath), "%s%s%.*s", cwd, *cwd ? "/" : "", (int)n, lxcpath);
 	path_fmt(c->dir, sizeof(c->dir), "%s/%s", c->lxcpath, name);
 	path_fmt(c->config, sizeof(c->config), "%s/config", c->dir);
 }

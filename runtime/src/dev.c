@@ -102,15 +102,8 @@ int dev_mount(int root, const struct ctr *ctr, const struct conf *conf)
 	return 0;
 }
 
-int dev_fill(int root, const struct ctr *ctr, const struct conf *conf)
+static int fill(int dev)
 {
-	CLEAN_FD int dev = -1;
-
-	if (!dev_wanted(ctr, conf))
-		return 0;
-	dev = open_dev(root);
-	if (dev < 0)
-		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
 		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666,
 			    makedev(nodes[i].major, nodes[i].minor)) < 0 && errno != EEXIST)
@@ -126,12 +119,11 @@ int dev_fill(int root, const struct ctr *ctr, const struct conf *conf)
 /* Binds the slave on /dev/NAME; what is missing is made, if the place can be written. */
 static int put_pty(int dev, const char *name, int slave)
 {
-	CLEAN_FD int dst = -1, file = -1;
+	CLEAN_FD int dst = -1;
 	char where[64];
 	struct stat st;
 
-	file = openat(dev, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
-	if (file < 0 && errno != EEXIST)
+	if (mknodat(dev, name, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
 		return err_set("make /dev/%s", name);
 	dst = openat(dev, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (dst < 0 || fstat(dst, &st) < 0)
@@ -180,16 +172,15 @@ static int put_ttys(int dev, int pts, const struct conf *conf, struct ptys *p)
 /* lxc.console.path = /dev/ttyS1: that device itself. */
 static int host_console(int dev, const struct conf *conf, struct ptys *p)
 {
-	p->console_peer = open(conf->console_path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	p->console_peer = openat(AT_FDCWD, conf->console_path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (p->console_peer < 0)
 		return err_set("lxc.console.path: open %s", conf->console_path);
 	return dev < 0 ? 0 : put_pty(dev, "console", p->console_peer);
 }
 
-int dev_ptys(int root, const struct conf *conf, struct ptys *p)
+static int make_ptys(int root, int dev, const struct conf *conf, struct ptys *p)
 {
 	CLEAN_FD int pts = devpts_dir(root);
-	CLEAN_FD int dev = openat(root, "dev", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (dev >= 0 && conf->tty_dir) {
 		CLEAN_FD int made = root_mkdirs(dev, conf->tty_dir);
@@ -198,7 +189,7 @@ int dev_ptys(int root, const struct conf *conf, struct ptys *p)
 			return err_set("make /dev/%s", conf->tty_dir);
 	}
 	if (conf->tty_max > 0 && dev < 0)
-		return err_set("lxc.tty.max: open /dev of the root file system");
+		return -1;              /* the error of opening it stands */
 	if (conf->tty_max > 0 && put_ttys(dev, pts, conf, p) < 0)
 		return -1;
 	if (conf->console_path && strcmp(conf->console_path, "none") == 0)
@@ -211,4 +202,13 @@ int dev_ptys(int root, const struct conf *conf, struct ptys *p)
 	if (dev >= 0 && put_pty(dev, "console", p->console_peer) < 0 && errno != EROFS)
 		return -1;
 	return 0;
+}
+
+int dev_fill(int root, const struct ctr *ctr, const struct conf *conf, struct ptys *p)
+{
+	CLEAN_FD int dev = open_dev(root);      /* a root without /dev may want none */
+
+	if (dev_wanted(ctr, conf) && (dev < 0 || fill(dev) < 0))
+		return -1;
+	return make_ptys(root, dev, conf, p);
 }

@@ -20,13 +20,6 @@ bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
 int dev_mount(int root, const struct ctr *ctr, const struct conf *conf);
 
 /* After them: nodes and links of our /dev, then ptys on /dev/console and /dev/ttyN. */
-int dev_fill(int root, const struct ctr *ctr, const struct conf *conf);
-int dev_ptys(int root, const struct conf *conf, struct ptys *p);
-
-/*
- * Opens a master and its slave. `dir` holds the ptmx of an instance (a descriptor
- * of a devpts root), or -1 for the host's. 0 or -1.
- */
-int pty_open(int dir, int *master, int *slave);
+int dev_fill(int root, const struct ctr *ctr, const struct conf *conf, struct ptys *p);
 
 #endif

@@ -15,14 +15,18 @@
 #define SELF "/proc/self/exe"
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
-static bool guarded(int self)
+static bool on_readonly_mount(void)
 {
 	struct statvfs fs;
+
+	return statvfs(SELF, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+static bool is_sealed(int self)
+{
 	int seals = fcntl(self, F_GET_SEALS);
 
-	if (seals >= 0 && (seals & F_SEAL_WRITE))
-		return true;
-	return fstatvfs(self, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+	return seals >= 0 && (seals & F_SEAL_WRITE);
 }
 
 static int readonly_clone(void)
@@ -52,19 +56,34 @@ static int sealed_copy(int self)
 	return fcntl(copy, F_ADD_SEALS, SEALS) < 0 ? -1 : take_fd(&copy);
 }
 
+/* True: this already is a copy that cannot be written. Otherwise returns on failure only. */
+static bool run_copy(char **argv)
+{
+	CLEAN_FD int self = openat(AT_FDCWD, SELF, O_RDONLY | O_CLOEXEC), copy = -1;
+
+	if (self >= 0 && is_sealed(self))
+		return true;
+	copy = self < 0 ? -1 : sealed_copy(self);
+	if (copy >= 0)
+		sys_execveat(copy, argv, environ);
+	return false;
+}
+
 void guard_self(char **argv)
 {
-	CLEAN_FD int self = open(SELF, O_RDONLY | O_CLOEXEC), safe = -1;
+	bool safe = on_readonly_mount();
 
-	if (self >= 0 && guarded(self)) {
+	if (!safe) {
+		CLEAN_FD int clone = readonly_clone();
+
+		if (clone >= 0)
+			sys_execveat(clone, argv, environ);
+		safe = run_copy(argv);
+	}
+	if (safe) {
 		prctl(PR_SET_NAME, "sampan", 0, 0, 0);  /* an exec by descriptor left a number */
 		return;
 	}
-	safe = self < 0 ? -1 : readonly_clone();
-	if (safe < 0 && self >= 0)
-		safe = sealed_copy(self);
-	if (safe >= 0)
-		sys_execveat(safe, argv, environ);
 	err_set("protect the runtime's own binary from the container");
 	err_hint("put it on a read-only mount; a kernel since 3.17 needs no such help");
 	fail();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +50,11 @@ int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs)
 {
 	if (limit_bounding(keep) < 0)
 		return -1;
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
+	if (sys_leave_groups() < 0 && errno != EPERM)
 		return err_set("setgroups");
-	if (setresgid(gid, gid, gid) < 0)
+	if (sys_become_group(gid) < 0)
 		return err_set("setgid %u", (unsigned)gid);
-	if (setresuid(uid, uid, uid) < 0)
+	if (sys_become(uid) < 0)
 		return err_set("setuid %u", (unsigned)uid);
 	if (set_caps(keep) < 0)
 		return -1;
@@ -72,46 +72,48 @@ int ids_personality(enum conf_arch arch)
 	return 0;
 }
 
-static int env_put(const char *pair, char *store, size_t *used, size_t size)
-{
-	size_t n = strlen(pair) + 1;
+static struct {
+	size_t used;
+	unsigned n;
+	char *var[ENVS_MAX + 8];        /* what environ becomes; NULL-terminated */
+	char bytes[CONF_BYTES_MAX + ENV_BYTES_MAX];
+} env;
 
-	if (*used + n > size)
-		return err_plain("the environment is longer than %zu bytes", size);
-	memcpy(store + *used, pair, n);
-	if (putenv(store + *used) != 0)
-		return err_set("putenv");
-	*used += n;
+PRINTF(1, 2) static int env_put(const char *fmt, ...)
+{
+	size_t room = sizeof(env.bytes) - env.used;
+	char *at = env.bytes + env.used;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(at, room, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= room || env.n + 1 >= ARRAY_SIZE(env.var))
+		return err_plain("the environment is longer than %zu bytes", sizeof(env.bytes));
+	env.var[env.n++] = at;
+	env.used += (size_t)n + 1;
 	return 0;
 }
 
 int env_set(const struct conf *conf)
 {
-	static char store[CONF_BYTES_MAX + ENV_BYTES_MAX];
 	const char *term = getenv("TERM");
-	size_t used = 0;
-	char line[ENV_BYTES_MAX];
-	static const char *caller[ENVS_MAX];
 
-	for (unsigned i = 0; i < conf->nenv; i++)       /* "K": as the caller has it */
-		caller[i] = strchr(conf->env[i], '=') ? NULL : getenv(conf->env[i]);
-	snprintf(line, sizeof(line), "TERM=%.64s", term ? term : "linux");
-	clearenv();
-	if (env_put(line, store, &used, sizeof(store)) < 0 ||
-	    env_put("PATH=" ENV_PATH, store, &used, sizeof(store)) < 0 ||
-	    env_put("HOME=/", store, &used, sizeof(store)) < 0 ||
-	    env_put("container=lxc", store, &used, sizeof(store)) < 0)
+	if (env_put("TERM=%.64s", term ? term : "linux") < 0 || env_put("PATH=" ENV_PATH) < 0 ||
+	    env_put("HOME=/") < 0 || env_put("container=lxc") < 0)
 		return -1;
 	for (unsigned i = 0; i < conf->nenv; i++) {
-		if (strchr(conf->env[i], '=')) {
-			if (env_put(conf->env[i], store, &used, sizeof(store)) < 0)
-				return -1;
-		} else if (caller[i]) {
-			snprintf(line, sizeof(line), "%s=%s", conf->env[i], caller[i]);
-			if (env_put(line, store, &used, sizeof(store)) < 0)
-				return -1;
-		}
+		const char *pair = conf->env[i];
+		bool given = strchr(pair, '=') != NULL;
+		const char *callers = given ? NULL : getenv(pair);      /* "K": as the caller has it */
+
+		if (given && env_put("%s", pair) < 0)
+			return -1;
+		if (callers && env_put("%s=%s", pair, callers) < 0)
+			return -1;
 	}
+	environ = env.var;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "ips.h"
 #include "json.h"
+#include "lines.h"
 #include "opts.h"
 #include "path.h"
 #include "state.h"
@@ -135,11 +136,12 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 /* The value as written last in the file, under the name that was asked for. */
 static void print_key(const struct ctr *ctr, const char *key)
 {
-	char line[CONF_LINE_MAX], value[CONF_LINE_MAX] = "";
-	FILE *f = fopen(ctr->config, "re");
+	char value[CONF_LINE_MAX] = "";
+	struct lines l CLEAN_LINES;
 	size_t n = strlen(key);
 
-	while (f && fgets(line, sizeof(line), f)) {
+	lines_open(&l, ctr->config);
+	for (char *line; (line = lines_next(&l)) != NULL;) {
 		char *p = line + strspn(line, " \t"), *eq;
 
 		if (strncmp(p, key, n) != 0 || !strchr(" \t=", p[n]) || !(eq = strchr(p, '=')))
@@ -147,8 +149,6 @@ static void print_key(const struct ctr *ctr, const char *key)
 		eq += 1 + strspn(eq + 1, " \t");
 		snprintf(value, sizeof(value), "%.*s", (int)strcspn(eq, "\r\n"), eq);
 	}
-	if (f)
-		fclose(f);
 	printf(want.raw ? "%s%s\n" : "%s = %s\n", want.raw ? "" : key, value);
 }
 

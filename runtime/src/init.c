@@ -13,6 +13,7 @@
 #include "init.h"
 #include "payload.h"
 #include "sync.h"
+#include "sys.h"
 #include "util.h"
 
 enum { GRACE_SECONDS = 1 };             /* between SIGTERM and SIGKILL for left-overs */
@@ -84,17 +85,16 @@ static void end_rest(struct app *a)
 	a->termed = true;
 }
 
-void init_main(int sync, char **argv, bool foreground)
+void init_main(int sync, char **argv, bool terminal)
 {
 	struct timespec grace = { .tv_sec = GRACE_SECONDS };
-	struct app a = { .terminal = foreground && isatty(STDIN_FILENO) };
+	struct app a = { .terminal = terminal };
 	sigset_t all;
 
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
 	env_wipe();
-	a.pid = fork();
+	a.pid = sys_fork();
 	if (a.pid < 0) {
 		err_set("fork");
 		sync_fail(sync, EXIT_OWN);

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* PID 1 of an app container: runs the command, forwards signals, reaps. */
-_Noreturn void init_main(int sync, char **argv, bool foreground);
+/* PID 1 of an app container: runs the command, forwards signals, reaps. `terminal`:
+ * a person sits at it. All signals are blocked already. */
+_Noreturn void init_main(int sync, char **argv, bool terminal);
 
 #endif

@@ -44,8 +44,8 @@ void ips_of(pid_t pid, struct ips *ips)
 
 	ips->n = 0;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	home = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || home < 0 || fstat(fd, &theirs) < 0 || fstat(home, &ours) < 0)
 		return;
 	if (theirs.st_ino != ours.st_ino && setns(fd, CLONE_NEWNET) < 0)

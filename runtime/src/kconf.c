@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "kconf.h"
 #include "limits.h"
+#include "sys.h"
 #include "util.h"
 
 enum { KCONF_BYTES_MAX = 1 << 20 };
@@ -41,9 +42,9 @@ static bool slurp_gz(const char *path)
 
 	if (access(path, R_OK) < 0 || pipe2(pipefd, O_CLOEXEC) < 0)
 		return false;
-	pid = fork();
+	pid = sys_fork();
 	if (pid == 0) {
-		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		int null = openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
 
 		dup2(pipefd[1], STDOUT_FILENO);
 		if (null >= 0)
@@ -60,7 +61,7 @@ static bool slurp_gz(const char *path)
 
 static bool slurp_file(const char *path)
 {
-	CLEAN_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEAN_FD int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
 	return fd >= 0 && slurp(fd);
 }

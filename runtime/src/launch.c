@@ -9,6 +9,7 @@
 #include "fds.h"
 #include "opts.h"
 #include "start.h"
+#include "sys.h"
 #include "times.h"
 
 _Noreturn static void fail_start(const struct start *s)
@@ -22,7 +23,7 @@ static int waiting = -1;                /* the pipe of the process that waits fo
 
 static void now_running(struct start *s)
 {
-	CLEAN_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	CLEAN_FD int null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
 	(void)s;
 
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
@@ -39,7 +40,7 @@ static int daemonise(struct start *s)
 	char byte = 0;
 	pid_t pid;
 
-	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = sys_fork()) < 0) {
 		err_set("fork");
 		fail();
 	}
@@ -91,6 +92,8 @@ static void prepare(struct start *s, struct args *a, const char *file, const cha
 		fail();
 	}
 	s->ctr = &ctr;
+	for (int fd = 0; fd < 3; fd++)
+		s->stdio[fd] = stdio_kind(fd);
 	s->quiet_conf = a->quiet;
 	s->argv = a->nrest > 0 ? a->rest : NULL;
 }

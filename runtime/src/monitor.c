@@ -44,20 +44,20 @@ static void pass_signal(struct monitor *m, int sig)
 /* True when PID 1 has ended. */
 static bool take_signals(struct monitor *m, int *status)
 {
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo info[4];
+	ssize_t n = read(m->signalfd, info, sizeof(info));      /* what is left wakes poll again */
 
-	while (read(m->signalfd, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo != SIGCHLD)
-			pass_signal(m, (int)info.ssi_signo);
-	}
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(info[0]); i++)
+		if (info[i].ssi_signo != SIGCHLD)
+			pass_signal(m, (int)info[i].ssi_signo);
 	return waitpid(m->s->pid, status, WNOHANG) == m->s->pid;
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
 
-static bool stdio_tty(void)
+static bool any_tty(const struct start *s)
 {
-	return isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+	return s->stdio[0] == STDIO_TTY || s->stdio[1] == STDIO_TTY || s->stdio[2] == STDIO_TTY;
 }
 
 /* Clients stay connected over a restart. */
@@ -69,9 +69,9 @@ static void begin(struct monitor *m, struct start *s)
 	m->watch_alone = false;
 	m->alone = 0;
 	m->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	m->proxying = s->foreground && s->ptys.console >= 0 && stdio_tty();
+	m->proxying = s->foreground && s->ptys.console >= 0 && any_tty(s);
 	if (m->proxying)
-		proxy_begin(&m->proxy, s->ptys.console, isatty(STDIN_FILENO));
+		proxy_begin(&m->proxy, s->ptys.console, s->stdio[STDIN_FILENO] == STDIO_TTY);
 	else if (s->ptys.console >= 0)
 		ring_begin(s->ptys.console, s->logfile);
 }

@@ -55,7 +55,7 @@ static int reopen(int dst, const struct stat *want)
 	if (n < 0)
 		return -1;
 	path[n] = '\0';
-	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	if (want && (st.st_dev != want->st_dev || st.st_ino != want->st_ino)) {
@@ -180,7 +180,7 @@ static int open_target(int root, const struct conf_mount *m, const char *inside)
 static int open_source(int root, const struct conf_mount *m)
 {
 	int fd = m->relative ? root_open(root, m->source, 0)
-			     : open(m->source, O_PATH | O_CLOEXEC);
+			     : openat(AT_FDCWD, m->source, O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
 		err_set("%s:%u: bind source %s", m->at.file, m->at.line, m->source);

@@ -38,7 +38,7 @@ int ns_open(struct ns_set *a, const struct task *init)
 		if (!(a->wanted & ns_table[i].flag))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", init->pid, ns_table[i].file);
-		a->ns[i] = open(path, O_RDONLY | O_CLOEXEC);
+		a->ns[i] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (a->ns[i] < 0 && errno == ENOENT)
 			continue;               /* a kernel without this kind */
 		if (a->ns[i] < 0)

@@ -26,8 +26,7 @@ char **payload_words(const char *cmd)
 
 void payload_exec(int sync, char **argv)
 {
-	if (isatty(STDIN_FILENO))
-		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	ioctl(STDIN_FILENO, TIOCSCTTY, 0);      /* ENOTTY when it is no terminal */
 	signals_default();
 	close_from(3, true);
 	times_mark("exec");

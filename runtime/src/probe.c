@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include "cgroup.h"
 #include "limits.h"
+#include "lines.h"
 #include "path.h"
 #include "probe.h"
 #include "sys.h"
@@ -21,17 +22,16 @@ enum kstate probe_path(const char *path)
 /* Is `word` a whole word of the file? Words end at blanks, '/' or ".ko". */
 static bool file_has(const char *path, const char *word)
 {
-	char line[1024];
+	struct lines l CLEAN_LINES;
 	size_t n = strlen(word);
-	FILE *f = fopen(path, "re");
 	bool found = false;
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
+	if (!lines_open(&l, path))
+		return false;
+	for (char *line; !found && (line = lines_next(&l)) != NULL;) {
 		for (char *p = line; !found && (p = strstr(p, word)) != NULL; p += n)
-			found = (p == line || strchr(" \t/", p[-1])) && strchr(" \t\n.", p[n]);
+			found = (p == line || strchr(" \t/", p[-1])) && strchr(" \t.", p[n]);
 	}
-	if (f)
-		fclose(f);
 	return found;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include "probe.h"
+#include "sys.h"
 #include "util.h"
 
 struct request {
@@ -48,7 +49,7 @@ static int ask(const char *kind)
 enum kstate probe_link(const char *kind)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = sys_fork();
 
 	if (pid == 0) {
 		if (unshare(CLONE_NEWNET) < 0)

@@ -23,6 +23,13 @@ bool is_devpts(int fd)
 	return fstatfs(fd, &fs) == 0 && fs.f_type == FS_DEVPTS;
 }
 
+enum stdio stdio_kind(int fd)
+{
+	if (isatty(fd))
+		return STDIO_TTY;
+	return errno == EBADF ? STDIO_CLOSED : STDIO_OTHER;
+}
+
 /* Kernels before 4.13: by number in the same instance, and it must be a Unix98 slave. */
 static int slave_by_name(int dir, int master)
 {

@@ -10,6 +10,10 @@
 /* Is this descriptor in a devpts instance? (statfs, not the path's name) */
 bool is_devpts(int fd);
 
+/* A standard descriptor: only terminals are replaced by a pty. */
+enum stdio { STDIO_CLOSED, STDIO_OTHER, STDIO_TTY };
+enum stdio stdio_kind(int fd);
+
 /*
  * A new pty of the instance whose root is `dir`, or of the host's when it is -1. The
  * slave is taken by TIOCGPTPEER: its path could have been replaced meanwhile.

@@ -23,7 +23,7 @@ static void log_open(int extra)
 {
 	struct stat st;
 
-	ring.log = open(ring.logfile, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW |
+	ring.log = openat(AT_FDCWD, ring.logfile, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW |
 			O_CLOEXEC | O_NOCTTY | extra, 0600);
 	ring.logged = ring.log >= 0 && fstat(ring.log, &st) == 0 ? st.st_size : 0;
 }

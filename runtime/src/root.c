@@ -21,7 +21,7 @@ int root_prepare(const struct conf *conf)
 				 "file system in it", conf->file);
 		return -1;
 	}
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? err_set("root file system %s", path) : fd;
 }
 

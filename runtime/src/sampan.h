@@ -12,7 +12,8 @@
 #define RUN_DEFAULT     "/run/sampan"           /* SAMPAN_RUN moves it, for tests */
 
 struct ctr {                                    /* a container as the command line names it */
-	const char *name, *lxcpath;
+	const char *name;
+	char lxcpath[PATH_LEN_MAX];             /* absolute */
 	char dir[PATH_LEN_MAX];                 /* LXCPATH/NAME */
 	char config[PATH_LEN_MAX];              /* LXCPATH/NAME/config, or what -f said */
 };

@@ -26,14 +26,13 @@ enum { UNDO_STATE = 1, UNDO_CGROUP = 2, UNDO_CHILD = 4 };
 
 static void undo_state(struct start *s)
 {
-	state_remove(s->ctr->name);
+	state_release(s->statedir, s->ctr->name);
 	notify(s->ctr->name, ST_STOPPED, s->status);
 }
 
 static void undo_cgroup(struct start *s)
 {
-	cg_kill(&s->st.cg);
-	cg_remove(&s->st.cg);
+	cg_end(&s->st.cg);
 }
 
 static void undo_child(struct start *s)
@@ -173,7 +172,6 @@ static int spawn(struct start *s)
 	}
 	s->undo |= UNDO_CHILD;
 	times_mark("clone");
-	cg_close_join(&s->st.cg);
 	return 0;
 }
 
@@ -207,6 +205,7 @@ static int let_go(struct start *s)
 	times_mark("ready");
 	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
+	cg_close(&s->st.cg);
 	times_mark("devices");
 	if (sync_go(s->sync) < 0)
 		return died_silently();
@@ -298,9 +297,9 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		running = NULL;
 		status = monitor_run(s);
 		s->undo &= ~(unsigned)UNDO_CHILD;       /* reaped */
-		close_ptys(s);
 		if (!wants_reboot(s, status))
 			break;
+		close_ptys(s);
 		s->reboot_asked = false;
 		undo(s, UNDO_CGROUP);
 		s->quiet_conf = true;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include "conf.h"
 #include "dev.h"
+#include "pty.h"
 #include "state.h"
 
 struct start {
@@ -14,6 +15,7 @@ struct start {
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
 	bool reboot_asked;              /* by `stop -r`: its end means a restart */
+	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */
 	struct cg_host host;

@@ -31,10 +31,15 @@ const char *state_word(enum run_state s)
 static bool read_stat(pid_t pid, uint64_t *start)
 {
 	char path[40], text[1024], state, *p;
+	CLEAN_FD int fd = -1;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (read_small(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);     /* one read gives all of it */
+	if (n <= 0)
 		return false;
+	text[n] = '\0';
 	p = strrchr(text, ')');         /* the name may hold anything, also ") Z 1" */
 	if (!p || strlen(p) < 3)
 		return false;
@@ -109,9 +114,12 @@ int state_root(void)
 	CLEAN_FD int fd = -1;
 
 	path = path && *path ? path : RUN_DEFAULT;
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return err_set("mkdir %s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return err_set("mkdir %s", path);
+		fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return err_set("open %s", path);
 	if (!private_dir(fd)) {
@@ -127,24 +135,32 @@ static int open_dir(int root, const char *name)
 	return openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static void remove_dir(int root, const char *name)
+static void remove_dir(int root, int dir, const char *name)
 {
-	static const char files[][10] = { "state", "state.new", "socket" };
-	CLEAN_FD int dir = open_dir(root, name);
-
-	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(files); i++)
-		unlinkat(dir, files[i], 0);
-	unlinkat(root, name, AT_REMOVEDIR);
+	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
+	unlinkat(dir, "state", 0);
+	unlinkat(dir, "socket", 0);
+	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY) {
+		unlinkat(dir, "state.new", 0);
+		unlinkat(root, name, AT_REMOVEDIR);
+	}
 }
 
 void state_remove(const char *name)
 {
 	CLEAN_FD int root = state_root();
+	CLEAN_FD int dir = root < 0 ? -1 : open_dir(root, name);
 
-	if (root < 0)
-		return;
-	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
-	remove_dir(root, name);
+	if (dir >= 0)
+		remove_dir(root, dir, name);
+}
+
+void state_release(int dir, const char *name)
+{
+	CLEAN_FD int root = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root >= 0)
+		remove_dir(root, dir, name);
 }
 
 /* ---- the file ---------------------------------------------------------------- */
@@ -339,8 +355,7 @@ int state_claim(const struct ctr *ctr, struct state *st)
 			return -1;
 		if (task_alive(&old.supervisor) || task_alive(&old.init))
 			return in_use(ctr, &old);
-		cg_kill(&old.cg);
-		cg_remove(&old.cg);
+		cg_end(&old.cg);
 	}
 	dir = open_dir(root, ctr->name);
 	if (dir < 0)

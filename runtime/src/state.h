@@ -71,5 +71,6 @@ void state_running(struct ctr *ctr, struct state *st, const struct args *a);
 
 /* Removes the folder of NAME and what is in it. */
 void state_remove(const char *name);
+void state_release(int dir, const char *name);   /* by who has claimed it: `dir` is its folder */
 
 #endif

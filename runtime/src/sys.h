@@ -119,6 +119,38 @@ static inline int sys_capset(struct sys_cap_header *h, const struct sys_cap_data
 	return (int)syscall(SYS_capset, h, d);
 }
 
+/* The same as clone(2) without flags; libc's saves and restores signal masks around it. */
+static inline int sys_fork(void)
+{
+	return sys_clone(0);
+}
+
+/*
+ * For this thread alone, which is the only one: libc's stop all others by signals
+ * first. The 32-bit architectures have a second set of numbers for 32-bit ids.
+ */
+#ifdef SYS_setresuid32
+enum { NR_SETRESUID = SYS_setresuid32, NR_SETRESGID = SYS_setresgid32,
+       NR_SETGROUPS = SYS_setgroups32 };
+#else
+enum { NR_SETRESUID = SYS_setresuid, NR_SETRESGID = SYS_setresgid, NR_SETGROUPS = SYS_setgroups };
+#endif
+
+static inline int sys_become(uid_t uid)
+{
+	return (int)syscall(NR_SETRESUID, uid, uid, uid);
+}
+
+static inline int sys_become_group(gid_t gid)
+{
+	return (int)syscall(NR_SETRESGID, gid, gid, gid);
+}
+
+static inline int sys_leave_groups(void)
+{
+	return (int)syscall(NR_SETGROUPS, 0, NULL);
+}
+
 static inline int sys_execveat(int fd, char *const argv[], char *const envp[])
 {
 	return (int)syscall(SYS_execveat, fd, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);

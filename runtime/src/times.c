@@ -54,7 +54,7 @@ void times_write(void)
 
 	if (!marks)
 		return;
-	fd = open(getenv("SAMPAN_TIMES"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	fd = openat(AT_FDCWD, getenv("SAMPAN_TIMES"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	for (int i = 1; i < 2 * HALF; i++) {
 		const struct mark *before = i == HALF ? &marks[0] : &marks[i - 1];
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "limits.h"
+#include "lines.h"
 #include "path.h"
 #include "tree.h"
 #include "util.h"
@@ -32,27 +33,27 @@ static void unescape(char *s)
 
 int tree_mounted(const char *path, char *found, unsigned long size)
 {
-	char real[PATH_LEN_MAX * 4], line[PATH_LEN_MAX * 8], at[PATH_LEN_MAX * 4];
-	size_t n;
-	FILE *f;
+	char real[PATH_LEN_MAX * 4], at[PATH_LEN_MAX * 4];
+	CLEAN_FD int fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : readlink(fd_path(fd).s, real, sizeof(real) - 1);
+	struct lines l CLEAN_LINES;
 	int rc = 0;
 
-	if (!realpath(path, real))
+	l.fd = -1;
+	if (n < 0)
 		return err_set("find %s", path);
-	f = fopen("/proc/self/mountinfo", "re");
-	if (!f)
+	real[n] = '\0';
+	if (!lines_open(&l, "/proc/self/mountinfo"))
 		return err_set("open /proc/self/mountinfo");
-	n = strlen(real);
-	while (rc == 0 && fgets(line, sizeof(line), f)) {
+	for (char *line; rc == 0 && (line = lines_next(&l)) != NULL;) {
 		if (!nth_word(line, 4, at, sizeof(at)))
 			continue;
 		unescape(at);
-		if (strncmp(at, real, n) == 0 && (at[n] == '/' || at[n] == '\0')) {
+		if (strncmp(at, real, (size_t)n) == 0 && (at[n] == '/' || at[n] == '\0')) {
 			snprintf(found, size, "%s", at);
 			rc = 1;
 		}
 	}
-	fclose(f);
 	return rc;
 }
 
@@ -117,7 +118,7 @@ int tree_remove(const char *path)
 	if (!name || name[1] == '\0')
 		return err_plain("refusing to delete %s", path);
 	snprintf(parent, sizeof(parent), "%.*s", name > path ? (int)(name - path) : 1, path);
-	dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set("open %s", parent);
 	return remove_at(dir, name + 1, mount_id(dir), 0);
