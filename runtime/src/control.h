@@ -7,6 +7,7 @@
  *   state    ok RUNNING PID         halt     send the halt signal
  *   reboot   send the reboot signal kill     kill everything at once
  *   look     it was frozen or thawed
+ *   tty N    ok N, with the terminal's master (0: console, whose output follows here)
  */
 #ifndef SAMPAN_CONTROL_H
 #define SAMPAN_CONTROL_H

@@ -60,11 +60,12 @@ static bool any_tty(const struct start *s)
 	return s->stdio[0] == STDIO_TTY || s->stdio[1] == STDIO_TTY || s->stdio[2] == STDIO_TTY;
 }
 
-/* Clients stay connected over a restart. */
+/* Clients stay connected over a restart, but for those at terminals that are gone. */
 static void begin(struct monitor *m, struct start *s)
 {
-	for (int i = 0; i < CLIENTS_MAX && !m->s; i++)
-		m->client[i].fd = -1;
+	for (int i = 0; i < CLIENTS_MAX; i++)
+		if (!m->s || m->client[i].tty >= 0)
+			serve_drop(&m->client[i]);
 	m->s = s;
 	m->watch_alone = false;
 	m->alone = 0;

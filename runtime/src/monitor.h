@@ -6,10 +6,11 @@
 #include "pty.h"
 #include "start.h"
 
-enum { CLIENTS_MAX = 6, REQUEST_MAX = 64 };
+enum { CLIENTS_MAX = 20, REQUEST_MAX = 64 };
 
 struct client {
 	int fd;
+	int tty;                        /* it sits at: 0 console, -1 none */
 	size_t used;
 	char line[REQUEST_MAX];
 };
@@ -35,6 +36,7 @@ void monitor_alone_tick(struct monitor *m);     /* ends a busybox init that is l
 
 /* serve.c */
 void serve_accept(struct monitor *m);
+void serve_drop(struct client *c);
 void serve_read(struct monitor *m, struct client *c);
 
 #endif

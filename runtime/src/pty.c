@@ -96,7 +96,7 @@ void pty_size(int from, int to)
 
 void proxy_begin(struct proxy *p, int master, bool read_stdin)
 {
-	*p = (struct proxy){ .master = master, .in_open = read_stdin };
+	*p = (struct proxy){ .master = master, .from = master, .in_open = read_stdin };
 	p->out = isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
 	if (!isatty(p->out))            /* `execute ... | less`: the pipe has its own bytes */
 		p->out = STDIN_FILENO;
@@ -113,24 +113,47 @@ void proxy_begin(struct proxy *p, int master, bool read_stdin)
 
 unsigned proxy_poll(const struct proxy *p, struct pollfd *fds)
 {
-	short events = p->sent < p->used ? POLLIN | POLLOUT : POLLIN;
-
-	fds[0] = (struct pollfd){ .fd = p->master, .events = events };
-	/* Not read while the master has not taken the last bytes: a paste may be long. */
-	fds[1] = (struct pollfd){ .fd = p->in_open && p->sent == p->used ? STDIN_FILENO : -1,
-				  .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = p->from, .events = POLLIN };
+	/* stdin is not read while the master has not taken the last bytes: a paste may be long. */
+	if (p->sent < p->used)
+		fds[1] = (struct pollfd){ .fd = p->master, .events = POLLOUT };
+	else
+		fds[1] = (struct pollfd){ .fd = p->in_open ? STDIN_FILENO : -1, .events = POLLIN };
 	return 2;
 }
 
-static bool from_master(struct proxy *p)
+static bool show(struct proxy *p)
 {
 	char buf[2048];
-	ssize_t n = read(p->master, buf, sizeof(buf));
+	ssize_t n = read(p->from, buf, sizeof(buf));
 
-	if (n <= 0)
+	if (n <= 0) {
+		p->ended |= n == 0;
 		return n < 0 && errno == EINTR;
+	}
 	write_all(p->out, buf, (size_t)n);
 	return true;
+}
+
+/* Ctrl-a q ends, Ctrl-a with anything else is that alone. */
+static void take_escapes(struct proxy *p)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->used && p->escape && !p->ended; i++) {
+		char c = p->buf[i];
+
+		if (c == p->escape && !p->escaped) {
+			p->escaped = true;
+			continue;
+		}
+		p->ended = p->escaped && c == 'q';
+		p->escaped = false;
+		if (!p->ended)
+			p->buf[kept++] = c;
+	}
+	if (p->escape)
+		p->used = kept;
 }
 
 void proxy_step(struct proxy *p, const struct pollfd *fds, unsigned n)
@@ -139,26 +162,32 @@ void proxy_step(struct proxy *p, const struct pollfd *fds, unsigned n)
 
 	if (n < 2)
 		return;
-	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
-		from_master(p);
-	if ((fds[0].revents & POLLOUT) && p->sent < p->used) {
+	if (fds[0].revents)
+		show(p);
+	if (!fds[1].revents)
+		return;
+	if (p->sent < p->used) {
 		got = write(p->master, p->buf + p->sent, p->used - p->sent);
-		if (got > 0)
-			p->sent += (size_t)got;
+		p->sent = got > 0 ? p->sent + (size_t)got : errno == EAGAIN ? p->sent : p->used;
+		return;
 	}
-	if (fds[1].revents) {
-		got = read(STDIN_FILENO, p->buf, sizeof(p->buf));
-		p->used = got > 0 ? (size_t)got : 0;
-		p->sent = 0;
-		p->in_open = got > 0 || (got < 0 && errno == EINTR);
-	}
+	got = read(STDIN_FILENO, p->buf, sizeof(p->buf));
+	p->used = got > 0 ? (size_t)got : 0;
+	p->sent = 0;
+	p->in_open = got > 0 || (got < 0 && errno == EINTR);
+	take_escapes(p);
+}
+
+void proxy_restore(struct proxy *p)
+{
+	if (p->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	p->raw = false;
 }
 
 void proxy_end(struct proxy *p)
 {
-	while (from_master(p))
+	while (show(p))
 		;
-	if (p->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
-	p->raw = false;
+	proxy_restore(p);
 }

@@ -28,8 +28,10 @@ void pty_size(int from, int to);
  * the master. `raw` puts the terminal on stdin in raw mode until proxy_end().
  */
 struct proxy {
-	int master, out;
+	int master, from, out;          /* from: what is shown, the master itself as a rule */
 	bool in_open, raw, in_tty;
+	char escape;                    /* Ctrl-a of Ctrl-a q; 0: none */
+	bool escaped, ended;            /* ended: q was typed, or `from` is at its end */
 	char buf[1024];                 /* read from stdin, not yet taken by the master */
 	size_t used, sent;
 };
@@ -37,6 +39,7 @@ struct proxy {
 void proxy_begin(struct proxy *p, int master, bool read_stdin);
 unsigned proxy_poll(const struct proxy *p, struct pollfd *fds);   /* how many of two are set */
 void proxy_step(struct proxy *p, const struct pollfd *fds, unsigned n);
+void proxy_restore(struct proxy *p);    /* restores the terminal */
 void proxy_end(struct proxy *p);        /* shows what is left, restores the terminal */
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "limits.h"
@@ -11,7 +12,7 @@
 enum { RING_BYTES = 16384, LOG_BYTES_MAX = 131072 };
 
 static struct {
-	int master, log;
+	int master, log, peer;
 	size_t at, filled;
 	off_t logged;
 	bool active;
@@ -32,7 +33,7 @@ void ring_begin(int master, const char *logfile)
 {
 	ring.master = master;
 	ring.logfile = logfile;
-	ring.log = -1;
+	ring.log = ring.peer = -1;
 	ring.active = true;
 	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	if (logfile[0])
@@ -59,6 +60,20 @@ static void keep(const char *text, size_t n)
 	ring.filled = ring.filled + n < RING_BYTES ? ring.filled + n : RING_BYTES;
 }
 
+static void to_peer(const char *text, size_t n)
+{
+	if (ring.peer >= 0 && n > 0)
+		send(ring.peer, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void ring_peer(int fd)
+{
+	ring.peer = fd;
+	if (ring.filled == RING_BYTES)
+		to_peer(ring.bytes + ring.at, RING_BYTES - ring.at);
+	to_peer(ring.bytes, ring.at);
+}
+
 bool ring_drain(void)
 {
 	char buf[1024];
@@ -67,6 +82,7 @@ bool ring_drain(void)
 	if (n <= 0)
 		return false;
 	keep(buf, (size_t)n);
+	to_peer(buf, (size_t)n);
 	if (ring.log >= 0 && ring.logged + n > LOG_BYTES_MAX)
 		log_rotate();
 	/* Never waits for a slow medium; what it does not take is in the ring. */

@@ -10,4 +10,8 @@ void ring_begin(int master, const char *logfile);       /* logfile "" : none */
 bool ring_drain(void);                  /* false when there is nothing more to read */
 void ring_end(void);
 
+/* Somebody looks at the console: gets what is kept, then all that comes; -1: nobody. What
+ * it does not take at once it misses, for the container must not wait for it. */
+void ring_peer(int fd);
+
 #endif

@@ -36,3 +36,11 @@ def test_freeze_wait_and_monitor(container: Machine) -> None:
     seen = container.run("kill %1; wait; cat /tmp/seen; rm /tmp/seen").output
     for state in ("STARTING", "RUNNING", "FROZEN", "THAWED", "STOPPED"):
         assert f"'{NAME}' changed state to [{state}]" in seen
+
+
+def test_console(container: Machine) -> None:
+    """Its getty asks for a name on the console; leaving by Ctrl-a q gives the line back."""
+    container.run(f"lxc-start -n {NAME}").check()
+    typed = "(sleep 2; echo; sleep 2; printf '\\001q')"
+    assert f"{NAME} login:" in container.run(f"{typed} | lxc-console -n {NAME} -t 0", timeout=60).check().output
+    assert container.run(f"lxc-console -n {NAME} -t 7").status == 1
