@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sampan.core.errors import SampanError
+from sampan.devices.algebra import covers
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts
 from sampan.devices.finding import Finding, Level
@@ -103,16 +104,6 @@ def _pair(policy: Policy, entry: Entry, rule: Rule, other: Entry, before: Rule) 
         yield _say(policy, entry, "shadowed", "warning", f"{text} ({other.text})")
     elif covers(rule, before):
         yield _say(policy, other, "shadowed", "warning", f"line {entry.line} covers it ({entry.text})")
-
-
-def covers(wide: Rule, narrow: Rule) -> bool:
-    """Does `wide` allow everything that `narrow` allows?"""
-    return (
-        wide.kind == narrow.kind
-        and wide.major in (None, narrow.major)
-        and wide.minor in (None, narrow.minor)
-        and not narrow.access & ~wide.access
-    )
 
 
 def _mknod(policy: Policy) -> Iterator[Finding]:

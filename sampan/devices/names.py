@@ -58,7 +58,7 @@ def _holder(facts: Facts, rule: Rule) -> str:
 
 def where(facts: Facts, node: Node) -> str:
     """What tells this device from its kind: driver and place."""
-    place = node.of_node or node.path
+    place = node.of_node or ("" if node.path.startswith("/devices/virtual/") else node.path)
     console = "the host's console" if facts.is_console(*node.key) else ""
     return ", ".join(text for text in (console, node.driver, place) if text)
 

@@ -37,6 +37,7 @@ class Entry:
     rule: Rule | None = None  #: of form number
     wrong: str = ""  #: why, of form wrong
     reason: str = ""  #: what a comment `# reason: ...` above it says
+    default: str = "rw"  #: letters of a rule of form name that has none
 
     @property
     def symbol(self) -> str:
@@ -52,7 +53,7 @@ class Entry:
     def access(self) -> str:
         """Letters of a rule of form name."""
         words = self.text.split()
-        return words[1] if len(words) > 1 else "rwm"
+        return words[1] if len(words) > 1 else self.default
 
 
 @dataclass
@@ -92,10 +93,10 @@ def loads(text: str, path: str) -> Policy:
     return _lxc(text, path)
 
 
-def entry(line: int, verb: Verb, value: str, reason: str = "") -> Entry:
+def entry(line: int, verb: Verb, value: str, reason: str = "", default: str = "rw") -> Entry:
     """A rule from its text: number, name, `a`, or what is wrong with it."""
     if _SYMBOL.fullmatch(value):
-        return Entry(line, verb, value, "name", reason=reason)
+        return Entry(line, verb, value, "name", reason=reason, default=default)
     try:
         rule = parse(value)
     except SampanError as error:
@@ -150,7 +151,7 @@ def _systemd(text: str, path: str) -> Policy:
             policy.entries.clear()
         elif key == "DeviceAllow":
             spaced = " ".join(value.split())
-            policy.entries.append(entry(number, "allow", spaced, reason))
+            policy.entries.append(entry(number, "allow", spaced, reason, default="rwm"))
         elif key == "CapabilityBoundingSet" and value and not value.startswith("~"):
             policy.lost_caps = _CAPS - {word.lower().removeprefix("cap_") for word in value.split()}
     if policy.entries or kind in ("strict", "closed"):

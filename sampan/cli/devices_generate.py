@@ -1,0 +1,56 @@
+"""`sampan devices generate`: the rules of one container on one board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sampan.core import paths
+from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
+from sampan.devices import catalogue, policyfile, resolve, store
+
+
+@click.command("generate")
+@click.option("--board", required=True, metavar="BOARD[@KERNEL]", help="Whose numbers.")
+@click.option("--container", metavar="NAME|FILE", help="Of configs/containers, or a configuration file.")
+@click.option("--profile", "profiles", multiple=True, help="Ask for this profile, besides or without a container.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def generate(board: str, container: str | None, profiles: tuple[str, ...], as_json: bool) -> None:
+    """Resolve what a container asks for to the smallest list of numbers on BOARD."""
+    if not container and not profiles:
+        raise SampanError("neither a container nor a profile was named", code=EXIT_USAGE)
+    policy = policyfile.read(_file(container)) if container else policyfile.Policy("--profile", "lxc")
+    policy.entries += [policyfile.entry(1, "allow", f"profile:{name}") for name in profiles]
+    found = resolve.resolve(policy, store.find(board), catalogue.load())
+    print(_json(found) if as_json else _text(found), end="")
+
+
+def _file(container: str) -> Path:
+    folder = paths.ROOT / "configs" / "containers"
+    path = folder / f"{container}.config"
+    if path.is_file():
+        return path
+    if Path(container).is_file():
+        return Path(container)
+    known = [each.name.removesuffix(".config") for each in folder.glob("*.config")]
+    raise SampanError(f"there is no container {container!r}", hint=did_you_mean(container, known), code=EXIT_USAGE)
+
+
+def _text(found: resolve.Resolved) -> str:
+    """LXC's keys, one comment a rule that says what it is and why."""
+    lines = [f"# devices on {found.facts.name}", "lxc.cgroup2.devices.deny = a"]
+    for grant in found.grants:
+        lines += [f"# {grant.device}: {grant.origin}", f"lxc.cgroup2.devices.allow = {grant.rule}"]
+    return "\n".join(lines) + "\n"
+
+
+def _json(found: resolve.Resolved) -> str:
+    rules = [{"rule": str(each.rule), "device": each.device, "origin": each.origin} for each in found.grants]
+    nodes = [{"path": f"/dev/{node.name}", "number": node.number} for node in found.nodes]
+    data = {"board": found.facts.board, "kernel": found.facts.kernel, "rules": rules, "nodes": nodes}
+    return json.dumps(data, indent=2) + "\n"
+
+
+COMMANDS = (generate,)
