@@ -12,6 +12,8 @@
 #include "path.h"
 #include "state.h"
 
+enum { NS = 1000000000 };
+
 static struct {
 	bool state, pid, ips, stats, raw;
 	struct list keys;
@@ -25,25 +27,26 @@ static bool all(void)
 static void print_bytes(const char *title, long long value)
 {
 	static const char unit[][4] = { "KiB", "MiB", "GiB", "TiB" };
-	double scaled = (double)value;
+	long long one = 1, hundredths;
 	int i = -1;
 
 	if (value < 0)
 		return;
-	while (scaled >= 1024 && i < 3) {
-		scaled /= 1024;
+	while (value / one >= 1024 && i < 3) {
+		one *= 1024;
 		i++;
 	}
+	hundredths = (value % one * 100 + one / 2) / one + value / one * 100;
 	if (want.raw)
 		printf("%-15s %lld\n", title, value);
 	else if (i < 0)
 		printf("%-15s %lld bytes\n", title, value);
 	else
-		printf("%-15s %.2f %s\n", title, scaled, unit[i]);
+		printf("%-15s %lld.%02d %s\n", title, hundredths / 100, (int)(hundredths % 100), unit[i]);
 }
 
 /* v2: "usage_usec N" of cpu.stat; v1: nanoseconds in cpuacct.usage. */
-static double cpu_seconds(const struct cg *cg)
+static long long cpu_ns(const struct cg *cg)
 {
 	long long ns = cg_value(cg, "cpuacct.usage");
 
@@ -55,7 +58,7 @@ static double cpu_seconds(const struct cg *cg)
 		    strncmp(text, "usage_usec ", 11) == 0)
 			ns = strtoll(text + 11, NULL, 10) * 1000;
 	}
-	return ns < 0 ? -1 : (double)ns / 1e9;
+	return ns;
 }
 
 static long long memory_bytes(const struct cg *cg)
@@ -67,12 +70,12 @@ static long long memory_bytes(const struct cg *cg)
 
 static void print_stats(const struct cg *cg)
 {
-	double cpu = cpu_seconds(cg);
+	long long cpu = cpu_ns(cg);
 
 	if (cpu >= 0 && want.raw)
-		printf("%-15s %.0f\n", "CPU use:", cpu * 1e9);
+		printf("%-15s %lld\n", "CPU use:", cpu);
 	else if (cpu >= 0)
-		printf("%-15s %.2f seconds\n", "CPU use:", cpu);
+		printf("%-15s %lld.%02d seconds\n", "CPU use:", cpu / NS, (int)(cpu % NS / 10000000));
 	print_bytes("Memory use:", memory_bytes(cg));
 }
 
@@ -113,7 +116,6 @@ static void json_number(const char *key, long long value)
 static void print_json(const struct ctr *ctr, const struct state *st, const struct ips *ips)
 {
 	bool up = st->state != ST_STOPPED;
-	double cpu = up ? cpu_seconds(&st->cg) : -1;
 
 	fputs("{\"name\": ", stdout);
 	json_string(ctr->name);
@@ -126,7 +128,7 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 		json_string(ips->ip[i].text);
 	}
 	putchar(']');
-	json_number("cpu_ns", cpu < 0 ? -1 : (long long)(cpu * 1e9));
+	json_number("cpu_ns", up ? cpu_ns(&st->cg) : -1);
 	json_number("memory_bytes", up ? memory_bytes(&st->cg) : -1);
 	fputs(", \"config\": ", stdout);
 	json_string(up ? st->config : ctr->config);
