@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
-from sampan.devices import catalogue, policyfile, resolve, store
+from sampan.devices import catalogue, export, policyfile, resolve, store
 
 
-@click.command("generate")
-@click.option("--board", required=True, metavar="BOARD[@KERNEL]", help="Whose numbers.")
-@click.option("--container", metavar="NAME|FILE", help="Of configs/containers, or a configuration file.")
-@click.option("--profile", "profiles", multiple=True, help="Ask for this profile, besides or without a container.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def generate(board: str, container: str | None, profiles: tuple[str, ...], as_json: bool) -> None:
-    """Resolve what a container asks for to the smallest list of numbers on BOARD."""
+def request(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that say whose list of what."""
+    for option in (
+        click.option("--profile", "profiles", multiple=True, help="A profile, besides or without a container."),
+        click.option("--container", metavar="NAME|FILE", help="Of configs/containers, or a configuration file."),
+        click.option("--board", required=True, metavar="BOARD[@KERNEL]", help="Whose numbers."),
+    ):
+        function = option(function)
+    return function
+
+
+def resolved(board: str, container: str | None, profiles: tuple[str, ...]) -> resolve.Resolved:
+    """The list that was asked for."""
     if not container and not profiles:
         raise SampanError("neither a container nor a profile was named", code=EXIT_USAGE)
     policy = policyfile.read(_file(container)) if container else policyfile.Policy("--profile", "lxc")
     policy.entries += [policyfile.entry(1, "allow", f"profile:{name}") for name in profiles]
-    found = resolve.resolve(policy, store.find(board), catalogue.load())
-    print(_json(found) if as_json else _text(found), end="")
+    return resolve.resolve(policy, store.find(board), catalogue.load())
+
+
+@click.command("generate")
+@request
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def generate(board: str, container: str | None, profiles: tuple[str, ...], as_json: bool) -> None:
+    """Resolve what a container asks for to the smallest list of numbers on BOARD."""
+    found = resolved(board, container, profiles)
+    print(_json(found) if as_json else export.lxc2(found, ""), end="")
 
 
 def _file(container: str) -> Path:
@@ -36,14 +51,6 @@ def _file(container: str) -> Path:
         return Path(container)
     known = [each.name.removesuffix(".config") for each in folder.glob("*.config")]
     raise SampanError(f"there is no container {container!r}", hint=did_you_mean(container, known), code=EXIT_USAGE)
-
-
-def _text(found: resolve.Resolved) -> str:
-    """LXC's keys, one comment a rule that says what it is and why."""
-    lines = [f"# devices on {found.facts.name}", "lxc.cgroup2.devices.deny = a"]
-    for grant in found.grants:
-        lines += [f"# {grant.device}: {grant.origin}", f"lxc.cgroup2.devices.allow = {grant.rule}"]
-    return "\n".join(lines) + "\n"
 
 
 def _json(found: resolve.Resolved) -> str:

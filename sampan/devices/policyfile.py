@@ -16,7 +16,7 @@ from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error
 from sampan.devices.rules import Rule, Verb, parse
 
-Format = Literal["lxc", "oci", "systemd"]
+Format = Literal["lxc", "oci", "systemd", "docker"]
 Form = Literal["all", "number", "name", "wrong"]
 
 _LXC = re.compile(r"lxc\.cgroup2?\.devices\.(?P<verb>allow|deny)")
@@ -86,9 +86,9 @@ def loads(text: str, path: str) -> Policy:
     """The policy of a text."""
     if text.lstrip().startswith("{"):
         return _oci(text, path)
-    if re.search(r"^\s*\[(Service|Unit|Slice|Scope)\]", text, re.MULTILINE) or re.search(
-        r"^Device", text, re.MULTILINE
-    ):
+    if text.lstrip().startswith("--device"):
+        return _docker(text, path)
+    if _UNIT.search(text):
         return _systemd(text, path)
     return _lxc(text, path)
 
@@ -156,6 +156,22 @@ def _systemd(text: str, path: str) -> Policy:
             policy.lost_caps = _CAPS - {word.lower().removeprefix("cap_") for word in value.split()}
     if policy.entries or kind in ("strict", "closed"):
         policy.entries.insert(0, Entry(1, "deny", "a", "all"))
+    return policy
+
+
+def _docker(text: str, path: str) -> Policy:
+    """Flags of docker run, as `export` writes them and as compose files repeat them, one a line."""
+    policy = Policy(path, "docker", [Entry(1, "deny", "a", "all")])
+    for number, line in enumerate(text.split("\n"), 1):
+        flag, _, value = line.strip().rstrip("\\").strip().replace("=", " ", 1).partition(" ")
+        value = value.strip().strip("'\"")
+        if flag == "--device":
+            host, _, rest = value.partition(":")
+            policy.entries.append(entry(number, "allow", f"{host} {rest.rpartition(':')[2] or 'rwm'}"))
+        elif flag == "--device-cgroup-rule":
+            policy.entries.append(entry(number, "allow", value))
+        elif flag:
+            raise SampanError(f"{path}:{number}: {line.strip()!r} is no --device flag", code=EXIT_USAGE)
     return policy
 
 

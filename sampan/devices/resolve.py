@@ -6,7 +6,7 @@ dangerous without a written reason or the host's own console is an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import algebra, symbols
@@ -26,6 +26,7 @@ class Grant:
     rule: Rule
     device: str  #: node or driver that the numbers are on this board
     origin: str  #: what the container asked for, and which hardware that is
+    reason: str = ""  #: why a dangerous device must be, as the container wrote it
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ def _exact(rule: Rule) -> bool:
 def _join(rule: Rule, grants: list[Grant]) -> Grant:
     """The grants that became one rule."""
     parts = [grant for grant in grants if algebra.covers(rule, grant.rule)]
-    devices, origins = (sorted(set(texts)) for texts in ([p.device for p in parts], [p.origin for p in parts]))
-    return Grant(rule, ", ".join(devices), "; ".join(origins))
+    devices = sorted({part.device for part in parts})
+    origins = sorted({part.origin for part in parts})
+    reasons = sorted({part.reason for part in parts} - {""})
+    return Grant(rule, ", ".join(devices), "; ".join(origins), "; ".join(reasons))
 
 
 def _apply(entry: Entry, grants: list[Grant], facts: Facts, rows: Catalogue) -> list[Grant]:
@@ -79,14 +82,10 @@ def _apply(entry: Entry, grants: list[Grant], facts: Facts, rows: Catalogue) -> 
         return []
     new = _granted(entry, facts, rows)
     if entry.verb == "allow":
-        return grants + new
+        return grants + [replace(grant, reason=entry.reason) for grant in new]
     for taken in new:
         algebra.subtract((grant.rule for grant in grants), taken.rule)  # raises when it would need a hole
-        grants = [
-            Grant(left, grant.device, grant.origin)
-            for grant in grants
-            for left in algebra.subtract([grant.rule], taken.rule)
-        ]
+        grants = [replace(grant, rule=left) for grant in grants for left in algebra.subtract([grant.rule], taken.rule)]
     return grants
 
 
