@@ -29,8 +29,23 @@ static bool same_ns(const char *file, int fd)
 	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
 }
 
+/* Its root directory, where its mount namespace is wanted. */
+static int open_root(struct ns_set *a, const struct task *init)
+{
+	char path[32];
+
+	a->root = -1;
+	if (!(a->wanted & CLONE_NEWNS))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/root", init->pid);
+	a->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return a->root < 0 ? err_set("open %s", path) : 0;
+}
+
 int ns_open(struct ns_set *a, const struct task *init)
 {
+	if (open_root(a, init) < 0)
+		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
 		char path[48];
 
@@ -66,7 +81,7 @@ int ns_enter_pid(const struct ns_set *a)
 	return 0;
 }
 
-int ns_enter_rest(const struct ns_set *a)
+static int join(const struct ns_set *a)
 {
 	int flags = a->flags & ~CLONE_NEWPID;
 
@@ -76,6 +91,19 @@ int ns_enter_rest(const struct ns_set *a)
 		if (a->ns[i] >= 0 && ns_table[i].flag != CLONE_NEWPID &&
 		    setns(a->ns[i], ns_table[i].flag) < 0)
 			return err_set("enter the %s namespace", ns_table[i].file);
+	return 0;
+}
+
+/*
+ * setns(2) leaves us in the root of the mount namespace. That is not the container's root
+ * when the container was started below a chroot: there it is the host's.
+ */
+int ns_enter_rest(const struct ns_set *a)
+{
+	if (join(a) < 0)
+		return -1;
+	if (a->root >= 0 && (fchdir(a->root) < 0 || chroot(".") < 0))
+		return err_set("enter the container's root directory");
 	return 0;
 }
 

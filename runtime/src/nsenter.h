@@ -11,6 +11,7 @@ struct ns_set {
 	int wanted;                     /* CLONE_NEW* bits */
 	int flags;                      /* those of them that differ from ours */
 	int pidfd;
+	int root;                       /* the process's root directory */
 	int ns[NS_KINDS];               /* for kernels whose setns takes no pidfd */
 };
 

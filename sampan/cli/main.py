@@ -66,8 +66,10 @@ def group() -> None:
 
 def main() -> None:
     """Entry point: expected failures print one message, a closed pipe is no failure."""
-    # A closed terminal ends us like Ctrl-C, so that every `finally` runs and no QEMU stays behind.
-    signal.signal(signal.SIGHUP, _interrupt)
+    # A closed terminal ends us like Ctrl-C, so that every `finally` runs and no QEMU stays behind;
+    # nohup's wish is kept.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = group.main(prog_name="sampan", standalone_mode=False)

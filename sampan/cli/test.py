@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -30,4 +31,6 @@ def command(pytest_args: tuple[str, ...]) -> int:
     # Two workers: the machines under test spend their time in QEMU, one core each.
     parallel = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"] if whole else []
     argv = [sys.executable, "-m", "pytest", *parallel, *pytest_args]
+    # A shell's background job ignores Ctrl-C, and so would every program that the tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.run(argv, cwd=ROOT, check=False).returncode

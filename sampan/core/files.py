@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
+import itertools
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -21,11 +22,21 @@ _HINTS = {
     errno.EPERM: "no permission: set SAMPAN_BUILD to a folder of yours, or fix its owner",
 }
 
+_serial = itertools.count()
+
 
 def refuse_os_error(error: OSError, doing: str, path: Path | str) -> NoReturn:
     """Turn an OSError into a message that names what was done to which path."""
     reason = error.strerror or str(error)
     raise SampanError(f"cannot {doing} {path}: {reason}", hint=_HINTS.get(error.errno or 0, "")) from error
+
+
+def _drop_abandoned(path: Path) -> None:
+    """Remove the temporary files of `path` whose writers were killed: their process is in the name."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        pid = left.name.removesuffix(".tmp").rpartition(".")[2].partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -37,11 +48,11 @@ def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(fd)
+        _drop_abandoned(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_serial)}.tmp")
+        temporary.touch(exist_ok=False)
     except OSError as error:
         refuse_os_error(error, "write", path)
-    temporary = Path(name)
     try:
         yield temporary
         os.chmod(temporary, mode)

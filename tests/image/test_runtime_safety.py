@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shlex
 import socket
 import subprocess
 import threading
@@ -244,3 +245,24 @@ def test_a_cut_state_file_is_not_believed(lab: Lab) -> None:
     lab.ok("start", name)
     wait_for(lambda: lab.state(name)["state"] == "RUNNING")
     lab.ok("stop", "-k", name)
+
+
+def test_attach_below_a_chroot_is_in_the_containers_root(lab: Lab) -> None:
+    """setns(2) into a mount namespace gives its root, which is the host's when start ran below a chroot."""
+    name = lab.make("caged")
+    cage = lab.path / "cage"
+    cage.mkdir()
+    (lab.root(name) / "inside").write_text("")
+    steps = [
+        lab.command("execute", "-d", name, "--", "/bin/sleep", "1000"),
+        lab.command("attach", name, "--", "/bin/ls", "/"),
+        lab.command("stop", "-k", name),
+    ]
+    inside = " && ".join(shlex.join(step) for step in steps)
+    mounts = f"mount --make-rprivate / && mount --rbind / {cage}"
+    outside = f"{mounts} && exec chroot {cage} /bin/sh -c {shlex.quote(inside)}"
+    done = subprocess.run(
+        ["unshare", "--mount", "/bin/sh", "-c", outside], env=lab.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "inside" in done.stdout.split()

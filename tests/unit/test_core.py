@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,13 @@ def test_without_apt_it_says_what_each_tool_is_for(tmp_path: Path, monkeypatch: 
 def test_hints_name_the_nearest_or_all() -> None:
     assert did_you_mean("strat", ["start", "stop"]) == "did you mean 'start'?"
     assert did_you_mean("zzz", ["start", "stop"]) == "known: start, stop"
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (tmp_path / f".out.{dead.pid}-0.tmp").write_text("half")
+    living = tmp_path / f".out.{os.getpid()}-99.tmp"
+    living.write_text("another writer of ours")
+    files.write_text(tmp_path / "out", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "out"]
