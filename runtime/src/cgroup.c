@@ -176,6 +176,30 @@ static int set_value(const struct cg_dir *d, const struct conf_cgvalue *v)
 	return 0;
 }
 
+int cg_set(const struct cg *cg, const char *file, const char *value)
+{
+	const struct cg_dir *d = NULL;
+
+	for (unsigned i = 0; i < cg->n; i++) {
+		char path[CG_PATH_MAX + 80];
+
+		snprintf(path, sizeof(path), "%s/%s", cg->dir[i].path, file);
+		if (access(path, F_OK) == 0) {
+			if (write_at(AT_FDCWD, path, value) < 0)
+				return err_set("write '%s' to %s", value, path);
+			return 0;
+		}
+		if (cg->dir[i].v2)
+			d = &cg->dir[i];
+	}
+	if (d) {
+		struct conf_cgvalue v = { .at.file = "cgroup", .file = file, .value = value };
+
+		return set_value(d, &v);
+	}
+	return err_plain("none of its cgroups has a file %s", file);
+}
+
 static bool value_belongs(const struct cg_host *host, const struct cg_dir *d,
 			  const struct conf_cgvalue *v)
 {

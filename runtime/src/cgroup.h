@@ -69,6 +69,12 @@ void cg_end(struct cg *cg);             /* both, without a kill when nothing is 
 int cg_freeze(const struct cg *cg, bool freeze);
 bool cg_frozen(const struct cg *cg);
 
+/*
+ * Sets a file of the container's cgroup, turning its controller on where that takes it (v2).
+ * Refuses files that no hierarchy of the container has.
+ */
+int cg_set(const struct cg *cg, const char *file, const char *value);
+
 /* A number from a file of the v2 or v1 directory, e.g. "memory.current"; -1 if none. */
 long long cg_value(const struct cg *cg, const char *file);
 

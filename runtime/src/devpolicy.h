@@ -17,4 +17,12 @@
 int devpolicy_v1(int cgfd, const struct dev_rules *r);    /* devices.allow/.deny, then devices.list read back */
 int devpolicy_bpf(int cgfd, const struct dev_rules *r);   /* program loaded, attached, then queried back */
 
+/*
+ * The same while the container runs: `r` is the set after the change. v1 takes the one
+ * rule in one write; on v2 a new program takes the old one's place. On kernels before 5.6
+ * both hold for a moment, so that nothing is allowed that only one of them allows.
+ */
+int devpolicy_v1_change(int cgfd, const struct dev_rules *r, enum rule_verb verb, const char *value);
+int devpolicy_bpf_change(int cgfd, const struct dev_rules *r);
+
 #endif

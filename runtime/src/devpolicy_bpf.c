@@ -136,7 +136,8 @@ static int load(const struct program *p)
 	return fd;
 }
 
-static int attach(int cgfd, int program)
+/* Attaches `program`, in the place of `old` when that is a descriptor. */
+static int link_program(int command, int cgfd, int program, int old)
 {
 	union bpf_attr attr;
 
@@ -144,8 +145,22 @@ static int attach(int cgfd, int program)
 	attr.target_fd = (uint32_t)cgfd;
 	attr.attach_bpf_fd = (uint32_t)program;
 	attr.attach_type = BPF_CGROUP_DEVICE;
-	attr.attach_flags = BPF_F_ALLOW_MULTI;  /* the ancestors' programs keep their say */
-	if (bpf(BPF_PROG_ATTACH, &attr) == 0)
+	if (command == BPF_PROG_ATTACH)         /* the ancestors' programs keep their say */
+		attr.attach_flags = BPF_F_ALLOW_MULTI;
+	if (old >= 0) {
+		attr.attach_flags |= BPF_F_REPLACE;
+		attr.replace_bpf_fd = (uint32_t)old;
+	}
+	return bpf(command, &attr);
+}
+
+static int attach(int cgfd, int program, int old)
+{
+	if (link_program(BPF_PROG_ATTACH, cgfd, program, old) == 0)
+		return 0;
+	if (old >= 0 && errno == EINVAL &&      /* before Linux 5.6 */
+	    link_program(BPF_PROG_ATTACH, cgfd, program, -1) == 0 &&
+	    link_program(BPF_PROG_DETACH, cgfd, old, -1) == 0)
 		return 0;
 	err_set("attach the device program to the cgroup");
 	if (errno == EPERM)
@@ -171,21 +186,26 @@ static int program_id(int program, uint32_t *id)
 	return 0;
 }
 
+static int query(int cgfd, uint32_t *ids, unsigned n, union bpf_attr *attr)
+{
+	memset(attr, 0, sizeof(*attr));
+	attr->query.target_fd = (uint32_t)cgfd;
+	attr->query.attach_type = BPF_CGROUP_DEVICE;
+	attr->query.prog_ids = address(ids);
+	attr->query.prog_cnt = n;
+	if (bpf(BPF_PROG_QUERY, attr) < 0)
+		return err_set("ask which device programs the cgroup has");
+	return 0;
+}
+
 /* Exactly our program, in the mode asked for, and no other in this group. */
 static int check(int cgfd, int program)
 {
 	uint32_t id = 0, ids[4] = { 0 };
 	union bpf_attr attr;
 
-	if (program_id(program, &id) < 0)
+	if (program_id(program, &id) < 0 || query(cgfd, ids, ARRAY_SIZE(ids), &attr) < 0)
 		return -1;
-	memset(&attr, 0, sizeof(attr));
-	attr.query.target_fd = (uint32_t)cgfd;
-	attr.query.attach_type = BPF_CGROUP_DEVICE;
-	attr.query.prog_ids = address(ids);
-	attr.query.prog_cnt = ARRAY_SIZE(ids);
-	if (bpf(BPF_PROG_QUERY, &attr) < 0)
-		return err_set("ask which device programs the cgroup has");
 	if (attr.query.prog_cnt != 1 || ids[0] != id)
 		return err_plain("the cgroup has %u device programs, the first %u, instead of ours, %u",
 				 attr.query.prog_cnt, ids[0], id);
@@ -195,7 +215,7 @@ static int check(int cgfd, int program)
 	return 0;
 }
 
-int devpolicy_bpf(int cgfd, const struct dev_rules *r)
+static int enforce(int cgfd, const struct dev_rules *r, int old)
 {
 	static struct program program;
 	int fd CLEAN_FD = -1;
@@ -204,7 +224,32 @@ int devpolicy_bpf(int cgfd, const struct dev_rules *r)
 		return 0;
 	compile(&program, r);
 	fd = load(&program);
-	if (fd < 0 || attach(cgfd, fd) < 0)
+	if (fd < 0 || attach(cgfd, fd, old) < 0)
 		return -1;
 	return check(cgfd, fd);
+}
+
+int devpolicy_bpf(int cgfd, const struct dev_rules *r)
+{
+	return enforce(cgfd, r, -1);
+}
+
+int devpolicy_bpf_change(int cgfd, const struct dev_rules *r)
+{
+	int old CLEAN_FD = -1;
+	uint32_t ids[4] = { 0 };
+	union bpf_attr attr;
+
+	if (query(cgfd, ids, ARRAY_SIZE(ids), &attr) < 0)
+		return -1;
+	if (attr.query.prog_cnt > 1)
+		return err_plain("the cgroup has %u device programs instead of one", attr.query.prog_cnt);
+	if (attr.query.prog_cnt == 1) {
+		memset(&attr, 0, sizeof(attr));
+		attr.prog_id = ids[0];
+		old = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+		if (old < 0)
+			return err_set("open the device program in force");
+	}
+	return enforce(cgfd, r, old);
 }

@@ -126,3 +126,13 @@ int devpolicy_v1(int cgfd, const struct dev_rules *r)
 		return -1;
 	return check_list(cgfd, r);
 }
+
+int devpolicy_v1_change(int cgfd, const struct dev_rules *r, enum rule_verb verb, const char *value)
+{
+	const char *name = verb == RULE_ALLOW ? "devices.allow" : "devices.deny";
+	int fd CLEAN_FD = open_file(cgfd, name, O_WRONLY);
+
+	if (fd < 0 || write_rule(fd, name, value) < 0)
+		return -1;
+	return check_list(cgfd, r);
+}

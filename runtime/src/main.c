@@ -26,6 +26,7 @@ static const struct verb {
 	{ "freeze", cmd_freeze, 1, false, "make all of a container stand still" },
 	{ "unfreeze", cmd_unfreeze, 1, false, "let it go on" },
 	{ "console", cmd_console, 1, false, "sit at the console or a tty of a container" },
+	{ "cgroup", cmd_cgroup, 1, false, "read or set a cgroup file of a running container" },
 	{ "wait", cmd_wait, 1, false, "wait until a container reaches a state" },
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },

@@ -13,6 +13,7 @@
 #include "child.h"
 #include "control.h"
 #include "feat.h"
+#include "live.h"
 #include "monitor.h"
 #include "notify.h"
 #include "start.h"
@@ -204,6 +205,8 @@ static int let_go(struct start *s)
 		return rc < 0 ? -1 : died_silently();
 	times_mark("ready");
 	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
+		return -1;
+	if (rules_save(s->statedir, &s->conf->devices) < 0)
 		return -1;
 	cg_close(&s->st.cg);
 	times_mark("devices");

@@ -135,12 +135,21 @@ static int open_dir(int root, const char *name)
 	return openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+int state_dir(const char *name)
+{
+	CLEAN_FD int root = state_root();
+
+	return root < 0 ? -1 : open_dir(root, name);
+}
+
 static void remove_dir(int root, int dir, const char *name)
 {
 	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
 	unlinkat(dir, "state", 0);
 	unlinkat(dir, "socket", 0);
 	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY) {
+		unlinkat(dir, "devices", 0);
+		unlinkat(dir, "devices.new", 0);
 		unlinkat(dir, "state.new", 0);
 		unlinkat(root, name, AT_REMOVEDIR);
 	}

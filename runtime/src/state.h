@@ -51,6 +51,9 @@ int state_root(void);
  */
 int state_claim(const struct ctr *ctr, struct state *st);
 
+/* The folder of a running container, or -1. */
+int state_dir(const char *name);
+
 int state_write(int dir, const struct state *st);
 
 /* 1: loaded; 0: no such container runs (st is STOPPED then); -1: error. */

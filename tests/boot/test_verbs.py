@@ -44,3 +44,15 @@ def test_console(container: Machine) -> None:
     typed = "(sleep 2; echo; sleep 2; printf '\\001q')"
     assert f"{NAME} login:" in container.run(f"{typed} | lxc-console -n {NAME} -t 0", timeout=60).check().output
     assert container.run(f"lxc-console -n {NAME} -t 7").status == 1
+
+
+def test_cgroup_changes_the_device_list(container: Machine) -> None:
+    container.run(f"echo lxc.cgroup.devices.deny = a >>/var/lib/lxc/{NAME}/config").check()
+    container.run(f"echo lxc.cgroup.devices.allow = c *:* m >>/var/lib/lxc/{NAME}/config").check()
+    container.run(f"lxc-start -n {NAME}").check()
+    use = f"lxc-attach -n {NAME} -- /bin/sh -c 'mknod /tmp/zero c 1 5; head -c 1 /tmp/zero | wc -c'"
+    assert "Operation not permitted" in container.run(use).output
+    container.run(f"lxc-cgroup -n {NAME} devices.allow 'c 1:5 r'").check()
+    assert "not permitted" not in container.run(use).output
+    assert "c 1:5 r" in container.run(f"lxc-cgroup -n {NAME} devices.list").output
+    assert container.run(f"lxc-cgroup -n {NAME} nosuch.file 1").status == 1

@@ -11,7 +11,7 @@ import pytest
 from runtime_lab import Lab
 
 VERBS = ["create", "ls", "start", "execute", "info", "attach", "stop", "destroy", "checkconfig", "config"]
-VERBS += ["console", "freeze", "unfreeze", "wait", "monitor"]
+VERBS += ["cgroup", "console", "freeze", "unfreeze", "wait", "monitor"]
 
 
 def test_list_has_lxcs_columns(lab: Lab) -> None:

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The command cgroup. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include "live.h"
+#include "opts.h"
+
+/* CONTROLLER.FILE, without a way out of the folder. */
+static void check_file(const char *file)
+{
+	if (strlen(file) > NAME_LEN_MAX || strchr(file, '/') || !strchr(file, '.') || file[0] == '.')
+		usage_error("'%.80s' is no cgroup file, as memory.max", file);
+}
+
+static void print_rules(const char *name)
+{
+	static struct dev_rules rules;
+	CLEAN_FD int dir = state_dir(name);
+
+	if (dir < 0 || rules_restore(dir, &rules) < 0)
+		fail();
+	if (rules.allow_default)
+		puts("a *:* rwm");
+	for (unsigned i = 0; i < rules.n && !rules.allow_default; i++) {
+		char text[40];
+
+		rule_text(&rules.rule[i], text, sizeof(text));
+		puts(text);
+	}
+}
+
+static int print_file(const struct cg *cg, const char *file)
+{
+	for (unsigned i = 0; i < cg->n; i++) {
+		char path[CG_PATH_MAX + 80], text[4096];
+		CLEAN_FD int fd = -1;
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "%s/%s", cg->dir[i].path, file);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return err_set("open %s", path);
+		while ((n = read(fd, text, sizeof(text))) > 0)
+			write_all(STDOUT_FILENO, text, (size_t)n);
+		return n < 0 ? err_set("read %s", path) : 0;
+	}
+	return err_plain("none of its cgroups has a file %s", file);
+}
+
+int cmd_cgroup(int argc, char **argv)
+{
+	static const struct optset set = {
+		"cgroup [-n] NAME FILE [VALUE]",
+		"Prints a cgroup file of a running container, or sets it. devices.allow and\n"
+		"devices.deny add one rule to its device list, on cgroup v2 too; devices.list\n"
+		"prints the list.",
+		NULL, 0, OPTS_NAME,
+	};
+	struct args a = opts_parse(&set, argc, argv);
+	const char *file = a.nrest > 0 ? a.rest[0] : "", *value = a.nrest > 1 ? a.rest[1] : NULL;
+	struct state st;
+	struct ctr ctr;
+	int rc = 0;
+
+	if (a.nrest < 1 || a.nrest > 2)
+		usage_error("usage: sampan %s", set.usage);
+	check_file(file);
+	state_running(&ctr, &st, &a);
+	if (strncmp(file, "devices.", 8) != 0)
+		rc = value ? cg_set(&st.cg, file, value) : print_file(&st.cg, file);
+	else if (strcmp(file, "devices.list") == 0 && !value)
+		print_rules(ctr.name);
+	else if (value && (strcmp(file + 8, "allow") == 0 || strcmp(file + 8, "deny") == 0))
+		rc = live_device(&st, ctr.name, file[8] == 'a' ? RULE_ALLOW : RULE_DENY, value);
+	else
+		usage_error("%s: of the device list, list can be read, allow and deny set", file);
+	if (rc < 0)
+		fail();
+	return 0;
+}

@@ -1,0 +1,118 @@
+"""Cgroup files of running containers, and device lists that change while they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+from runtime_lab import CGROUPS, Lab, wait_for
+
+ZERO = "c 1:5"
+
+
+def listed(lab: Lab, label: str, *lines: str) -> str:
+    """A running container that may use null, and has a node of zero that its list forbids."""
+    name = lab.make(label, *(lines or ("lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = c 1:3 rwm")))
+    os.mknod(lab.root(name) / "tmp/zero", 0o20666, os.makedev(1, 5))
+    lab.ok("start", name)
+    return name
+
+
+def reads(lab: Lab, name: str) -> bool:
+    done = lab.attach(name, "head -c 1 /tmp/zero")
+    assert done.returncode == 0 or "Operation not permitted" in done.stderr, done.stderr
+    return done.returncode == 0
+
+
+def test_a_device_comes_and_goes(any_lab: Lab) -> None:
+    name = listed(any_lab, "live")
+    assert not reads(any_lab, name)
+    any_lab.ok("cgroup", "-n", name, "devices.allow", f"{ZERO} r")
+    assert reads(any_lab, name)
+    assert any_lab.attach(name, "echo >/tmp/zero").returncode != 0, "reading was allowed, not writing"
+    assert any_lab.ok("cgroup", name, "devices.list").splitlines() == ["c 1:3 rwm", "c 1:5 r"]
+    any_lab.ok("cgroup", name, "devices.deny", f"{ZERO} rwm")
+    assert not reads(any_lab, name)
+    assert any_lab.attach(name, "head -c 0 /dev/null").returncode == 0, "the others are as they were"
+    any_lab.ok("stop", "-k", name)
+
+
+def test_a_deny_list_gets_longer(any_lab: Lab) -> None:
+    name = listed(any_lab, "denylist", "lxc.cgroup.devices.allow = a")
+    assert reads(any_lab, name)
+    any_lab.ok("cgroup", name, "devices.deny", f"{ZERO} rwm")
+    assert not reads(any_lab, name)
+    assert any_lab.ok("cgroup", name, "devices.list") == "a *:* rwm\n", "as the v1 controller says it"
+    any_lab.ok("stop", "-k", name)
+
+
+def test_a_wrong_rule_changes_nothing(any_lab: Lab) -> None:
+    name = listed(any_lab, "wrong")
+    for bad in ("c 1:5", "x 1:5 r", "c 1:5 rwx", "c 1:5 r extra", ""):
+        refused = any_lab.sampan("cgroup", name, "devices.allow", bad)
+        assert refused.returncode == 1 and refused.stderr, bad
+    assert any_lab.ok("cgroup", name, "devices.list") == "c 1:3 rwm\n"
+    assert not reads(any_lab, name)
+    any_lab.ok("stop", "-k", name)
+
+
+def test_it_works_without_the_supervisor(any_lab: Lab) -> None:
+    name = listed(any_lab, "orphan")
+    os.kill(any_lab.state(name)["supervisor"], signal.SIGKILL)
+    wait_for(lambda: any_lab.state(name)["supervisor"] is None)
+    any_lab.ok("cgroup", name, "devices.allow", f"{ZERO} r")
+    assert reads(any_lab, name)
+    any_lab.ok("stop", "-k", name)
+
+
+def test_what_is_denied_stays_denied_during_changes(any_lab: Lab) -> None:
+    """A program inside tries all the time while the list is changed; only its own device may open."""
+    name = listed(any_lab, "race")
+    (any_lab.root(name) / "try").write_text(
+        "while ! test -e /stop; do (: </tmp/zero) 2>/dev/null && echo open >>/opened; done\n"
+    )
+    trying = threading.Thread(target=lambda: any_lab.attach(name, "sh /try"))
+    trying.start()
+    for _ in range(20):
+        any_lab.ok("cgroup", name, "devices.allow", "c 1:8 r")
+        any_lab.ok("cgroup", name, "devices.deny", "c 1:8 r")
+    (any_lab.root(name) / "stop").touch()
+    trying.join()
+    assert not (any_lab.root(name) / "opened").exists()
+    any_lab.ok("stop", "-k", name)
+
+
+def test_values_are_read_and_set(lab: Lab) -> None:
+    if not (CGROUPS / "pids").is_dir():
+        pytest.skip("needs the v1 pids controller")
+    name = lab.make("value", "lxc.cgroup.pids.max = 77")
+    lab.ok("start", name)
+    assert lab.ok("cgroup", "-n", name, "pids.max") == "77\n"
+    lab.ok("cgroup", "-n", name, "pids.max", "88")
+    assert (CGROUPS / "pids/sampan" / name / "pids.max").read_text() == "88\n"
+    for file, value in (
+        ("nosuch.max", ["1"]),
+        ("nosuch.max", []),
+        ("../../x.y", []),
+        ("pids", []),
+        ("pids.max", ["x"]),
+    ):
+        refused = lab.sampan("cgroup", name, file, *value)
+        assert refused.returncode == 1 and refused.stderr, file
+    lab.ok("stop", "-k", name)
+    assert lab.sampan("cgroup", name, "pids.max").returncode == 1
+
+
+def test_the_list_of_an_earlier_start_is_forgotten(lab: Lab) -> None:
+    name = listed(lab, "stale")
+    state = lab.state(name)
+    for task in ("supervisor", "pid"):
+        os.kill(state[task], signal.SIGKILL)
+    wait_for(lambda: lab.state(name)["state"] == "STOPPED")
+    config = lab.lxc / name / "config"
+    config.write_text("".join(line for line in config.open() if "devices" not in line))
+    lab.ok("start", name)
+    assert lab.ok("cgroup", name, "devices.list") == "a *:* rwm\n"
+    lab.ok("stop", "-k", name)
