@@ -30,11 +30,12 @@ def command(board: str, script: Path | None, **options: object) -> None:
     When stdin is no terminal its lines are run as a script: each as a command, until one fails.
     """
     tools.ensure(["boot"])
-    _build_if_absent(board)
+    build_if_absent(board)
     sys.exit(boot(board, BootOptions(**options), script))  # type: ignore[arg-type]
 
 
-def _build_if_absent(board: str) -> None:
+def build_if_absent(board: str) -> None:
+    """Build the image of a board that has none yet."""
     if "/" in board or (build_dir() / board / "image.json").is_file():
         return
     from sampan.build.scons import build

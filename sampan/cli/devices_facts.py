@@ -11,6 +11,7 @@ from sampan.cli.table import print_table
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
 from sampan.devices import dump, store, tsv
+from sampan.devices.facts import Facts
 
 
 @click.command("facts")
@@ -43,12 +44,16 @@ def record(board: str, dump_file: Path, force: bool) -> None:
     """Record the facts of BOARD from FILE, the output of sampan/devices/probe.sh on it."""
     if not board.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise SampanError(f"{board!r} is no name of a board", code=EXIT_USAGE)
-    found = dump.read(dump_file, board)
-    path = store.path_of(board, found.kernel)
-    if path.exists() and not force and tsv.read(path) != found:
+    keep(dump.read(dump_file, board), None, force)
+
+
+def keep(found: Facts, out: Path | None, force: bool) -> None:
+    """Write facts where they belong, or to `out`; other facts of that kernel stay unless forced."""
+    path = out or store.path_of(found.board, found.kernel)
+    if not out and path.exists() and not force and tsv.read(path) != found:
         raise SampanError(
             f"{shown(path)} holds other facts of the same kernel",
-            hint="`sampan devices record --force` replaces them; `git diff` shows what changed",
+            hint="--force replaces them; `git diff` then shows what changed",
         )
     tsv.write(path, found)
     print(f"{shown(path)}: {len(found.nodes)} nodes, {len(found.majors)} majors")

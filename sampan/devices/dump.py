@@ -30,6 +30,11 @@ class _Wrong(ValueError):
     """Why a line is none of its section."""
 
 
+def script() -> str:
+    """The probe's text, to be run by a target's shell."""
+    return (Path(__file__).parent / "probe.sh").read_text(encoding="utf-8")
+
+
 def read(path: Path, board: str) -> f.Facts:
     """Facts from a file that holds a probe's output."""
     try:

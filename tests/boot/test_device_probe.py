@@ -1,0 +1,26 @@
+"""The probe on every board, through its serial console: facts of a kernel that runs."""
+
+from __future__ import annotations
+
+from sampan.devices import catalogue, dump, tsv
+from sampan.devices.facts import Facts
+from sampan.qemu.boot import Machine
+
+
+def probed(machine: Machine) -> Facts:
+    done = machine.run(dump.script())
+    assert done.ok, done
+    return dump.parse(done.raw.decode(), "here", "probe")
+
+
+def test_the_facts_are_what_the_target_says(machine: Machine) -> None:
+    facts = probed(machine)
+    assert facts.kernel == machine.run("uname -r").raw.decode().strip()
+    assert facts.by_name["null"].number == "c 1:3"
+    assert facts.consoles
+    listed = machine.run("cd /sys/dev; for n in char/* block/*; do echo $n; done").raw.decode().split()
+    numbers = {f"{'char' if node.kind == 'c' else 'block'}/{node.major}:{node.minor}" for node in facts.nodes}
+    assert numbers == set(listed)
+    disk = next(node for node in facts.nodes if catalogue.load().of_node(node) == "virtio-disk")
+    assert disk.driver == "virtio_blk" and disk.devtype == "disk"
+    assert tsv.loads(tsv.dumps(facts), "-") == facts
