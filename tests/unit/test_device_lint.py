@@ -92,7 +92,8 @@ def test_the_clock_of_the_old_list_is_the_gpio_chip() -> None:
     policy = policyfile.read(SEED)
     said = [str(each) for each in lint.check(policy, FACTS, catalogue.load()) if each.lint == "dynamic-literal"]
     assert len(said) == 1 and "sys_elinux.config:31: error: c 254:0 rwm" in said[0]
-    assert "gpiochip0 on 31 kernels" in said[0]
+    chips = sum(("c", 254, 0) in facts.by_number for facts in FACTS)
+    assert chips > 30 and f"gpiochip0 on {chips} kernels" in said[0]
 
 
 def test_an_empty_value_takes_rules_back() -> None:
