@@ -63,6 +63,28 @@ static void leave(int sig)
 		_exit(128 + sig);
 }
 
+static volatile sig_atomic_t caught;
+
+static void note(int sig)
+{
+	caught = sig;
+}
+
+int watch_poll(struct pollfd *p, unsigned n, int milliseconds)
+{
+	struct timespec t = { .tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L };
+	sigset_t none;
+
+	sigemptyset(&none);
+	return ppoll(p, n, milliseconds < 0 ? NULL : &t, &none);
+}
+
+void watch_rest(void)
+{
+	if (caught)
+		leave(caught);
+}
+
 void watch_close(void)
 {
 	leave(0);
@@ -70,8 +92,9 @@ void watch_close(void)
 
 int watch_open(void)
 {
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
 	CLEAN_FD int root = state_root(), fd = -1;
+	sigset_t all;
 	char pid[12];
 
 	if (root < 0)
@@ -79,7 +102,9 @@ int watch_open(void)
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	own = address(pid);
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		signal(ends[i], leave);
+		signal(ends[i], note);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	for (int tries = 0; fd >= 0 && tries < 20; tries++) {   /* the last watcher may just go */
 		if (mkdirat(root, ".watch", 0700) < 0 && errno != EEXIST)

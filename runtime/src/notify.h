@@ -7,6 +7,7 @@
 #ifndef SAMPAN_NOTIFY_H
 #define SAMPAN_NOTIFY_H
 
+#include <poll.h>
 #include "state.h"
 
 struct event {
@@ -20,6 +21,14 @@ void notify(const char *name, enum run_state state, int status);
 
 /* A non-blocking socket that gets all events from now on, or -1. */
 int watch_open(void);
+
+/*
+ * poll(2), in which alone a signal can end the watch: watch_rest() then leaves with it,
+ * once everything that had come before has been read.
+ */
+int watch_poll(struct pollfd *p, unsigned n, int milliseconds);
+void watch_rest(void);
+
 bool watch_next(int fd, struct event *e);       /* false: nothing there now */
 void watch_close(void);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The commands wait and monitor: both asleep until a supervisor tells of a change. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -54,7 +53,7 @@ static void sleep_until(int events, const struct state *st, long long end)
 
 	if (up && task < 0 && left > NO_PIDFD_MS)
 		left = NO_PIDFD_MS;
-	poll(p, 2, left < 0 ? 0 : (int)left);
+	watch_poll(p, 2, left < 0 ? 0 : (int)left);
 }
 
 static bool reached(int events, const struct ctr *ctr, unsigned wanted, long long end)
@@ -73,6 +72,7 @@ static bool reached(int events, const struct ctr *ctr, unsigned wanted, long lon
 		while (watch_next(events, &e))
 			if (strcmp(e.name, ctr->name) == 0 && wanted >> e.state & 1)
 				return true;
+		watch_rest();
 	}
 }
 
@@ -156,10 +156,14 @@ int cmd_monitor(int argc, char **argv)
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		poll(&p, 1, -1);
+		watch_poll(&p, 1, -1);
 		while (watch_next(fd, &e))
 			if (match(name, e.name))
 				print_event(&e, a.json);
-		fflush(stdout);
+		if (fflush(stdout) != 0 || ferror(stdout))
+			break;                  /* nobody reads them any more */
+		watch_rest();
 	}
+	watch_close();
+	return 1;
 }

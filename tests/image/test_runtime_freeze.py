@@ -186,3 +186,14 @@ def test_wait_names_a_wrong_state(lab: Lab) -> None:
     refused = lab.sampan("wait", "x", "-s", "RUNING")
     assert refused.returncode == 1 and "RUNING" in refused.stderr and "RUNNING" in refused.stderr
     assert lab.sampan("wait", "x").returncode == 1
+
+
+def test_monitor_ends_when_nobody_reads_it(lab: Lab) -> None:
+    name = lab.make("pipe")
+    watch = lab.popen("monitor", stdout=subprocess.PIPE)
+    wait_for(lambda: any((lab.run_dir / ".watch").glob("*")))
+    assert watch.stdout is not None
+    watch.stdout.close()
+    lab.ok("start", name)
+    assert watch.wait(20) == 1
+    lab.ok("stop", "-k", name)
