@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include "cgroup.h"
 #include "lines.h"
 #include "util.h"
@@ -39,9 +41,20 @@ static void add_hier(struct cg_host *host, bool v2, const char *mount, char *opt
 		host->n++;
 }
 
+/* Another mount may lie over it, or it may be outside of our chroot: is `mount` that device? */
+static bool leads_there(const char *line, const char *mount)
+{
+	char device[24], seen[24];
+	struct stat st;
+
+	if (!nth_word(line, 2, device, sizeof(device)) || stat(mount, &st) < 0)
+		return false;
+	snprintf(seen, sizeof(seen), "%u:%u", major(st.st_dev), minor(st.st_dev));
+	return strcmp(seen, device) == 0;
+}
+
 /*
  * "36 35 98:0 ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE SUPEROPTIONS".
- * A later mount on the same place hides the earlier one.
  */
 static void mountinfo_line(struct cg_host *host, char *line, const char *below)
 {
@@ -59,6 +72,8 @@ static void mountinfo_line(struct cg_host *host, char *line, const char *below)
 	for (unsigned i = 0; i < host->n; i++)  /* the same hierarchy bound elsewhere */
 		if (v2 && host->hier[i].v2)
 			return;
+	if (!leads_there(line, mount))
+		return;
 	add_hier(host, v2, mount, super);
 }
 

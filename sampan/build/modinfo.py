@@ -68,7 +68,7 @@ def _section(data: bytes | mmap.mmap, wanted: bytes) -> tuple[int, int]:
             if names.startswith(wanted + b"\0", name):
                 _, offset, size = header(index)
                 return offset, size
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:  # offsets that lie outside, or beyond any memory
         raise NotAModule("truncated") from error
     raise NotAModule(f"has no {wanted.decode()} section")
 
