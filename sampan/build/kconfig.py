@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.core.errors import EXIT_USAGE, SampanError, nearest
-from sampan.core.files import refuse_os_error
+from sampan.core.files import read_text
 
 _SET = re.compile(r'^CONFIG_(?P<name>\w+)=(?P<value>[ymn]|-?\d+|0[xX][0-9a-fA-F]+|"(?:[^"\\]|\\.)*")$')
 _UNSET = re.compile(r"^# CONFIG_(?P<name>\w+) is not set$")
@@ -45,13 +45,7 @@ def parse(text: str) -> dict[str, str]:
 
 def read_fragment(path: Path) -> list[Request]:
     """The requests of a fragment; a line that is none of its three forms is an error."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
-    return parse_fragment(text, str(path))
+    return parse_fragment(read_text(path), str(path))
 
 
 def parse_fragment(text: str, name: str) -> list[Request]:

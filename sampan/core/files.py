@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from sampan.core.errors import SampanError
+from sampan.core.errors import EXIT_USAGE, SampanError
 
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space and run it again; what was finished is kept",
@@ -63,6 +63,16 @@ def atomic(path: Path, mode: int = 0o644) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_text(path: Path) -> str:
+    """A text file that a person wrote; what is no UTF-8 is refused with the byte's offset."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
+    except OSError as error:
+        refuse_os_error(error, "read", path)
 
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> None:

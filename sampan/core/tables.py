@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean, nearest
-from sampan.core.files import refuse_os_error
+from sampan.core.files import read_text
 
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]+)`")
@@ -27,13 +27,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 def read_toml(path: Path) -> dict[str, Any]:
     """The data of a TOML file; a SampanError when it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise SampanError(f"{path}: not TOML: {error}", code=EXIT_USAGE) from error
-    except UnicodeDecodeError as error:
-        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
 
 
 def convert(data: Any, table: type[T], where: str, *, hidden: tuple[str, ...] = ()) -> T:

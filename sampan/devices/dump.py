@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.core.files import refuse_os_error
+from sampan.core.files import read_text
 from sampan.devices import facts as f
 from sampan.devices.rules import MAJOR_MAX, MINOR_MAX, Kind
 
@@ -37,13 +37,7 @@ def script() -> str:
 
 def read(path: Path, board: str) -> f.Facts:
     """Facts from a file that holds a probe's output."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
-    return parse(text, board, str(path))
+    return parse(read_text(path), board, str(path))
 
 
 def parse(text: str, board: str, source: str) -> f.Facts:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.core.files import refuse_os_error
+from sampan.core.files import read_text
 from sampan.devices.rules import Rule, Verb, parse
 
 Format = Literal["lxc", "oci", "systemd", "docker"]
@@ -73,13 +73,7 @@ class Policy:
 
 def read(path: Path) -> Policy:
     """The policy of a file; its format is told by its name and content."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
-    return loads(text, str(path))
+    return loads(read_text(path), str(path))
 
 
 def loads(text: str, path: str) -> Policy:

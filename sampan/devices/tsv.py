@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.core.files import refuse_os_error, write_text
+from sampan.core.files import read_text, write_text
 from sampan.devices import facts as f
 from sampan.devices.rules import MAJOR_MAX, MINOR_MAX, Kind
 
@@ -51,13 +51,7 @@ def write(path: Path, facts: f.Facts) -> None:
 
 def read(path: Path) -> f.Facts:
     """Read a facts file; a SampanError names the file and the line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SampanError(f"{path}: not UTF-8 at byte {error.start}", code=EXIT_USAGE) from error
-    except OSError as error:
-        refuse_os_error(error, "read", path)
-    return loads(text, str(path))
+    return loads(read_text(path), str(path))
 
 
 def loads(text: str, source: str) -> f.Facts:
