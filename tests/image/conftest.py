@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_lab import ALL_OFF, CGROUPS, Lab, build_runtime, need_host
-
-_serial = itertools.count()
+from runtime_lab import ALL_OFF, CGROUPS, Lab, build_runtime, need_host, run_lab
 
 
 @pytest.fixture(scope="session")
 def runtime_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_runtime(tmp_path_factory.mktemp("runtime") / "build")
-
-
-def run_lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
-    """A lab of a test's own environment; it must end with its containers stopped: that is checked."""
-    lab = Lab(binary, folder / "lab", f"t{os.getpid()}n{next(_serial)}", env)
-    try:
-        yield lab
-        left = lab.left_behind()
-    finally:
-        lab.close()
-    assert left == [], "the test's containers left something behind"
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ APPLETS = [
 ALL_OFF = "clone3,openat2,open_tree,mount_setattr,pidfd,close_range,cgroup_kill,cgroup_ns,ptpeer,setns_pidfd"
 
 Result = subprocess.CompletedProcess[str]
+_serial = itertools.count()
 
 
 def need_host() -> None:
@@ -204,3 +206,14 @@ class Lab:
         for line in Path("/proc/mounts").read_text().splitlines():
             if str(self.lxc) in line.split()[1]:
                 subprocess.run(["umount", "-l", line.split()[1]], check=False)
+
+
+def run_lab(binary: Path, folder: Path, env: dict[str, str]) -> Iterator[Lab]:
+    """A lab of a test's own environment; it must end with its containers stopped: that is checked."""
+    lab = Lab(binary, folder / "lab", f"t{os.getpid()}n{next(_serial)}", env)
+    try:
+        yield lab
+        left = lab.left_behind()
+    finally:
+        lab.close()
+    assert left == [], "the test's containers left something behind"

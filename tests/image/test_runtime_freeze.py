@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import run_lab
-from runtime_lab import ALL_OFF, CGROUPS, Lab, wait_for
+from runtime_lab import ALL_OFF, CGROUPS, Lab, run_lab, wait_for
 
 #: Where the freezer is, and with which system calls.
 FREEZERS = {"host": "", "v2": "unified", "v1": "freezer", "old-kernel-v1": "freezer"}
