@@ -46,6 +46,8 @@ def parse(path: Path, name: str) -> Board:
         )
     board = convert(data | {"name": name}, Board, str(path), hidden=("name",))
     _check_kernel(path, board)
+    _check_files(path, "rootfs.busybox", board.rootfs.busybox, "busybox", ".fragment")
+    _check_files(path, "rootfs.containers", board.rootfs.containers, "containers", ".config")
     return board
 
 
@@ -56,3 +58,13 @@ def _check_kernel(path: Path, board: Board) -> None:
             raise SampanError(
                 f"{path}: kernel.{key}: missing; provider = {board.kernel.provider!r} needs it", code=EXIT_USAGE
             )
+
+
+def _check_files(path: Path, key: str, chosen: tuple[str, ...], folder: str, suffix: str) -> None:
+    """Each name must be a file of configs/FOLDER; here the key is known, in the build only the path."""
+    there = paths.ROOT / "configs" / folder
+    for number, name in enumerate(chosen):
+        if not (there / f"{name}{suffix}").is_file():
+            known = [entry.name.removesuffix(suffix) for entry in there.glob(f"*{suffix}")]
+            reason = f"there is no configs/{folder}/{name}{suffix}"
+            raise SampanError(f"{path}: {key}[{number}]: {reason}", hint=did_you_mean(name, known), code=EXIT_USAGE)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.build import action, kconfig, toolchain, work
-from sampan.core import paths
 from sampan.core.errors import SampanError
 from sampan.core.files import atomic, refuse_os_error, write_text
 from sampan.core.run import run
@@ -161,11 +160,6 @@ def write(result: Result, out: Path) -> None:
     write_text(out.with_name(out.name + ".links"), "".join(f"{link}\n" for link in result.links))
     with atomic(out, 0o755) as temporary:
         temporary.write_bytes(result.binary)
-
-
-def fragment_path(name: str) -> Path:
-    """The file of a fragment that board.toml names."""
-    return paths.ROOT / "configs/busybox" / f"{name}.fragment"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -69,7 +69,8 @@ def test_the_same_bytes_in_another_folder_under_another_umask(source: Path, tmp_
 
 
 def test_the_project_s_fragment_for_a_thumb_board(source: Path, tmp_path: Path) -> None:
-    out = make(source, tmp_path / "busybox", arch="armv7", fragment=busybox.fragment_path("base").read_text())
+    base = (ROOT / "configs/busybox/base.fragment").read_text()
+    out = make(source, tmp_path / "busybox", arch="armv7", fragment=base)
     with out.open("rb") as stream:
         elf = ELFFile(stream)
         assert elf.get_machine_arch() == "ARM" and elf.header["e_type"] == "ET_EXEC"

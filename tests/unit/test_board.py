@@ -69,6 +69,8 @@ def test_names_that_are_paths_are_refused(name: str) -> None:
         ('cpu = "cortex-a15"', "", "qemu.cpu: missing", ""),
         ('load = ["virtio_mmio"', 'load = ["../evil"', "kernel.load[0]: ", ""),
         ('package = "linux-image-armmp"', "", "kernel.package: missing", ""),
+        ("[qemu]", '[rootfs]\nbusybox = ["base", "exta"]\n[qemu]', "rootfs.busybox[1]: there is no", "'extra'"),
+        ("[qemu]", '[rootfs]\ncontainers = ["app_bsh"]\n[qemu]', "rootfs.containers[0]: there is no", "'app_bash'"),
         ("description =", 'name = "x"\ndescription =', "name: a board is named by its folder", "remove"),
     ],
 )
