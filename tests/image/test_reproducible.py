@@ -54,7 +54,7 @@ def build(folder: Path, *, umask: int, prefix: list[str]) -> dict[str, bytes]:
     try:
         folder.mkdir(parents=True)
         args = write_inputs(folder)
-        for name in ("sampan", "board"):
+        for name in ("sampan", "board", "configs"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         if prefix:
             for path in (folder, *folder.rglob("*")):
