@@ -51,10 +51,21 @@ static void note_legacy(struct load *l)
 	load_say(l, CONF_NOTE, "a key of LXC before 2.1; it works, and so do the others of its kind");
 }
 
+static void read_value(struct load *l, const char *value)
+{
+	const struct conf_match m = l->m;       /* an include goes on to other lines */
+	unsigned errors = l->c->errors;
+	const char *why = load_value(l, value);
+
+	if (why != NULL)
+		load_error(l, why);
+	if (l->list != NULL && l->c->errors == errors)
+		load_list(l, &m, value);
+}
+
 void load_line(struct load *l, char *line)
 {
 	char *equals = strchr(line, '=');
-	const char *why;
 
 	if (*line == '\0' || *line == '#')
 		return;
@@ -78,9 +89,7 @@ void load_line(struct load *l, char *line)
 			load_error(l, load_text(l, "not supported: %s", l->m.reason));
 		return;
 	}
-	why = load_value(l, l->value);
-	if (why != NULL)
-		load_error(l, why);
+	read_value(l, l->value);
 }
 
 /* The rules of the lines that are left, in their order. */
@@ -166,10 +175,16 @@ static void defaults(struct conf *c, const char *file)
 
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
 {
+	return conf_load_list(c, NULL, file, sink, arg);
+}
+
+int conf_load_list(struct conf *c, struct conf_list *list, const char *file, conf_sink *sink,
+		   void *arg)
+{
 	static struct load load;
 	struct load *l = &load;
 
-	load = (struct load){ .c = c, .sink = sink, .arg = arg, .at.file = file, .nic = -1 };
+	load = (struct load){ .c = c, .list = list, .sink = sink, .arg = arg, .at.file = file, .nic = -1 };
 	defaults(c, file);
 	load_include(l, file);
 	l->key = l->value = NULL;

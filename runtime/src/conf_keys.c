@@ -69,6 +69,11 @@ static const struct conf_key *find_prefix(const char *name)
 	return NULL;
 }
 
+const char *key_name(const struct conf_key *key)
+{
+	return key_text + key->name;
+}
+
 bool key_find(const char *name, struct conf_match *m)
 {
 	char plain[KEY_LEN_MAX + 1];

@@ -4,12 +4,13 @@
 #define SAMPAN_CONF_LOAD_H
 
 #include "conf.h"
+#include "conf_list.h"
 #include "util.h"
 
 #define VALUE_SHOWN_MAX 160             /* bytes of a value repeated in a message */
 
 enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
-enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4 };
+enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 
 enum conf_kind {                        /* one reader each, in conf_values.c */
 	KIND_ARCH, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_CONSOLE, KIND_COUNT,
@@ -39,6 +40,7 @@ struct conf_match {
 
 struct load {                           /* one conf_load() */
 	struct conf *c;
+	struct conf_list *list;         /* NULL: nobody asked */
 	conf_sink *sink;
 	void *arg;
 	struct where at;
@@ -72,7 +74,11 @@ void load_line(struct load *l, char *line);
 
 /* conf_keys.c */
 bool key_find(const char *name, struct conf_match *m);
+const char *key_name(const struct conf_key *key);       /* as in the table, no * at its end */
 void key_nearest(const char *name, char *buf, size_t size);     /* "" when nothing is near */
+
+/* conf_list.c: a line that was good goes into the list */
+void load_list(struct load *l, const struct conf_match *m, const char *value);
 
 /* conf_values.c: NULL, or why the value is refused; an empty value clears. */
 const char *load_value(struct load *l, const char *value);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "conf.h"
+#include "conf_list.h"
 #include "json.h"
 #include "opts.h"
 #include "sampan.h"
@@ -56,25 +56,73 @@ static int check_one(const char *file, bool json, struct json_state *js)
 	return 1;
 }
 
+static void show_json(const struct conf_list *list)
+{
+	const char *comma = "";
+
+	putchar('[');
+	for (const char *p = NULL; (p = list_next(list, p)) != NULL; comma = ",") {
+		printf("%s\n  {\"key\": ", comma);
+		json_string(p);
+		fputs(", \"value\": ", stdout);
+		json_string(list_value(p));
+		putchar('}');
+	}
+	puts("\n]");
+}
+
+static int show(const char *file, bool json)
+{
+	static struct conf_list list;
+	static struct conf conf;
+
+	if (conf_load_list(&conf, &list, file, conf_print, NULL) != 0)
+		return 1;
+	if (json) {
+		show_json(&list);
+		return 0;
+	}
+	for (const char *p = NULL; (p = list_next(&list, p)) != NULL;)
+		printf("%s = %s\n", p, list_value(p));
+	return 0;
+}
+
+static int check(char **files, bool json)
+{
+	struct json_state js = { .any = false };
+	int bad = 0;
+
+	if (json)
+		putchar('[');
+	for (; *files != NULL; files++)
+		bad |= check_one(*files, json, &js);
+	if (json)
+		puts("\n]");
+	return bad;
+}
+
 int cmd_config(int argc, char **argv)
 {
 	static const struct optset set = {
-		"config check FILE...",
-		"Reads configuration files and says what is wrong with each line. Exit code 1: some\n"
-		"file has errors.",
+		"config check FILE... | show NAME|FILE",
+		"check: says what is wrong with each line of configuration files (exit code 1: some\n"
+		"file has errors). show: what a configuration comes to, includes and old keys resolved.",
 		NULL, 0, OPTS_JSON,
 	};
-	struct json_state js = { .any = false };
 	struct args a = opts_parse(&set, argc, argv);
-	int bad = 0;
+	struct ctr ctr;
 
-	if (a.nrest < 2 || strcmp(a.rest[0], "check") != 0)
+	if (a.nrest >= 2 && strcmp(a.rest[0], "check") == 0)
+		return check(a.rest + 1, a.json);
+	if (a.nrest != 2 || strcmp(a.rest[0], "show") != 0)
 		usage_error("usage: sampan %s", set.usage);
-	if (a.json)
-		putchar('[');
-	for (int i = 1; i < a.nrest; i++)
-		bad |= check_one(a.rest[i], a.json, &js);
-	if (a.json)
-		puts("\n]");
-	return bad;
+	if (strchr(a.rest[1], '/') != NULL)
+		return show(a.rest[1], a.json);
+	ctr_init(&ctr, a.rest[1], a.lxcpath);
+	if (!ctr_defined(&ctr)) {
+		err_subject(NULL);
+		err_plain("%s doesn't exist", ctr.name);
+		fail();
+	}
+	return show(ctr.config, a.json);
 }

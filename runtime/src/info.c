@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "conf.h"
+#include "conf_list.h"
 #include "ips.h"
 #include "json.h"
 #include "lines.h"
@@ -135,23 +135,38 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 	puts("}");
 }
 
-/* The value as written last in the file, under the name that was asked for. */
-static void print_key(const struct ctr *ctr, const char *key)
+static void quiet(const struct conf_msg *msg, void *arg)
 {
-	char value[CONF_LINE_MAX] = "";
-	struct lines l CLEAN_LINES;
-	size_t n = strlen(key);
+	(void)msg;
+	(void)arg;
+}
 
-	lines_open(&l, ctr->config);
-	for (char *line; (line = lines_next(&l)) != NULL;) {
-		char *p = line + strspn(line, " \t"), *eq;
-
-		if (strncmp(p, key, n) != 0 || !strchr(" \t=", p[n]) || !(eq = strchr(p, '=')))
-			continue;
-		eq += 1 + strspn(eq + 1, " \t");
-		snprintf(value, sizeof(value), "%.*s", (int)strcspn(eq, "\r\n"), eq);
-	}
+static void print_value(const char *key, const char *value)
+{
 	printf(want.raw ? "%s%s\n" : "%s = %s\n", want.raw ? "" : key, value);
+}
+
+/* What the configuration as a whole says, under the name that was asked for; a line a value. */
+static void print_keys(const struct ctr *ctr)
+{
+	static struct conf_list list;
+	static struct conf conf;
+	char name[CONF_LINE_MAX];
+
+	if (want.keys.n > 0)
+		conf_load_list(&conf, &list, ctr->config, quiet, NULL);
+	for (unsigned i = 0; i < want.keys.n; i++) {
+		bool any = false;
+
+		list_name(want.keys.item[i], name, sizeof(name));
+		for (const char *p = NULL; (p = list_next(&list, p)) != NULL;)
+			if (strcmp(p, name) == 0) {
+				print_value(want.keys.item[i], list_value(p));
+				any = true;
+			}
+		if (!any)
+			print_value(want.keys.item[i], "");
+	}
 }
 
 int cmd_info(int argc, char **argv)
@@ -187,7 +202,6 @@ int cmd_info(int argc, char **argv)
 	}
 	if (all() || want.state || want.pid || want.ips || want.stats)
 		print_text(&ctr, &st, &ips);
-	for (unsigned i = 0; i < want.keys.n; i++)
-		print_key(&ctr, want.keys.item[i]);
+	print_keys(&ctr);
 	return 0;
 }

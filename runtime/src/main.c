@@ -31,7 +31,7 @@ static const struct verb {
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },
-	{ "config", cmd_config, 1, false, "config check FILE...: check configuration files" },
+	{ "config", cmd_config, 1, false, "check configuration files, show what one comes to" },
 };
 
 char **own_argv;

@@ -57,8 +57,12 @@ def c_table(table: Table) -> str:
     )
 
 
+def _flags(key: Key) -> list[tuple[str, bool]]:
+    return [("KEY_PREFIX", key.prefix), ("KEY_INDEXED", key.indexed), ("KEY_LIST", key.list)]
+
+
 def _entry(key: Key, pool: _Pool, place: dict[str, int]) -> str:
-    flags = [name for name, on in (("KEY_PREFIX", key.prefix), ("KEY_INDEXED", key.indexed)) if on]
+    flags = [name for name, on in _flags(key) if on]
     parts = [f".name = {pool.add(key.stem)}"]
     if key.modern:
         flags.append("KEY_LEGACY")

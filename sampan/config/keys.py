@@ -46,6 +46,7 @@ class Key(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     field: str = ""
     max: int | None = None
     only: tuple[str, ...] = ()
+    list: bool = False
 
     @property
     def prefix(self) -> bool:
@@ -150,4 +151,6 @@ def _wrong_modern(key: Key) -> str:
         return f"field does not go with kind {key.kind}"
     if (key.max is not None) != (key.kind in _WITH_MAX) or not 0 <= (key.max or 0) < 2**32:
         return f"max does not go with kind {key.kind}"
+    if key.list and key.kind is None:
+        return "list belongs to status implemented"
     return "only goes with kind only" if key.only and key.kind != "only" else ""
