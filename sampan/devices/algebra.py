@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sampan.config.rules import Rule
 from sampan.core.errors import SampanError
-from sampan.devices.rules import Rule
 
 
 def covers(wide: Rule, narrow: Rule) -> bool:

@@ -16,11 +16,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from sampan.config.rules import MAJOR_MAX, MINOR_MAX, Kind
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
 from sampan.core.tables import convert, read_toml
 from sampan.devices.facts import Node
-from sampan.devices.rules import MAJOR_MAX, MINOR_MAX, Kind
 
 Danger = Literal["harmless", "shared", "high", "never"]
 DANGERS: tuple[Danger, ...] = ("harmless", "shared", "high", "never")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from sampan.config.rules import MAJOR_MAX, MINOR_MAX, Kind
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import read_text
 from sampan.devices import facts as f
-from sampan.devices.rules import MAJOR_MAX, MINOR_MAX, Kind
 
 _NEEDED = ("version", "devices", "misc", "nodes", "end")
 _VERSION = re.compile(r"Linux version (?P<release>\S+) ")

@@ -13,9 +13,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from sampan.config.rules import Access
 from sampan.devices.facts import Node
 from sampan.devices.resolve import Grant, Resolved
-from sampan.devices.rules import Access
 
 
 def lxc1(found: Resolved, guard: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from sampan.devices.rules import Kind
+from sampan.config.rules import Kind
 
 
 @dataclass(frozen=True, order=True)

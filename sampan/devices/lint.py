@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sampan.config.rules import Access, Rule
 from sampan.core.errors import SampanError
 from sampan.devices.algebra import covers
 from sampan.devices.catalogue import Catalogue
@@ -11,7 +12,6 @@ from sampan.devices.facts import Facts
 from sampan.devices.finding import Finding, Level
 from sampan.devices.lint_rule import RuleLint
 from sampan.devices.policyfile import Entry, Policy
-from sampan.devices.rules import Access, Rule
 
 _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sampan.config.rules import Access, Rule
 from sampan.devices import symbols
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts, Node
 from sampan.devices.finding import Finding, Level
 from sampan.devices.names import NOTHING, Meaning, meaning
 from sampan.devices.policyfile import Entry, Policy
-from sampan.devices.rules import Access, Rule
 
 DISKS = frozenset({"scsi-disk", "virtio-disk", "mmc", "nvme-disk", "mtd", "mtdblock"})
 WATCHDOGS = frozenset({"watchdog", "watchdog-legacy"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sampan.config.rules import Rule, parse
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts, Node
-from sampan.devices.rules import Rule, parse
 
 NOTHING = "nothing"
 

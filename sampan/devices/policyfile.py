@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sampan.config.rules import Rule, Verb, parse
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import read_text
-from sampan.devices.rules import Rule, Verb, parse
 
 Format = Literal["lxc", "oci", "systemd", "docker"]
 Form = Literal["all", "number", "name", "wrong"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sampan.config.rules import Rule, parse
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import algebra, symbols
 from sampan.devices.catalogue import Catalogue, Device
 from sampan.devices.facts import Facts, Node
 from sampan.devices.names import meaning, where
 from sampan.devices.policyfile import Entry, Policy
-from sampan.devices.rules import Rule, parse
 
 _FEW = 8
 

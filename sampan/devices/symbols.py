@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from sampan.config.rules import Kind
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts, Node
-from sampan.devices.rules import Kind
 
 
 def nodes(facts: Facts, catalogue: Catalogue, symbol: str) -> list[Node]:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sampan.config.rules import MAJOR_MAX, MINOR_MAX, Kind
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import read_text, write_text
 from sampan.devices import facts as f
-from sampan.devices.rules import MAJOR_MAX, MINOR_MAX, Kind
 
 FORMAT = "1"
 _HEAD = "# Devices of one board under one kernel, as the kernel itself listed them. See docs/devices.md.\n"

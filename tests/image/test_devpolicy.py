@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from runtime_tools import POLICY, build
 
+from sampan.config.rules import Access, RuleSet, parse
 from sampan.core.errors import SampanError
-from sampan.devices.rules import Access, RuleSet, parse
 
 V1 = Path("/sys/fs/cgroup/devices")
 V2 = [Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from sampan.config.rules import Access, Rule, RuleSet
 from sampan.core.errors import SampanError
 from sampan.devices import algebra
-from sampan.devices.rules import Access, Rule, RuleSet
 
 # Rules name the numbers 0 and 1; 2 stands for all the others, which only a `*` reaches.
 NUMBERS = st.sampled_from([None, 0, 1])
