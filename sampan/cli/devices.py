@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import click
 
-from sampan.cli import devices_export, devices_facts, devices_generate, devices_lint, devices_names, devices_probe
+from sampan.cli import (
+    devices_export,
+    devices_facts,
+    devices_generate,
+    devices_lint,
+    devices_names,
+    devices_probe,
+    devices_verify,
+)
+
+_MODULES = (
+    devices_names,
+    devices_lint,
+    devices_generate,
+    devices_export,
+    devices_facts,
+    devices_probe,
+    devices_verify,
+)
 
 
 @click.group("devices")
@@ -12,6 +30,6 @@ def command() -> None:
     """Device numbers and allow-lists: by name, per board, explained."""
 
 
-for _module in (devices_names, devices_lint, devices_generate, devices_export, devices_facts, devices_probe):
+for _module in _MODULES:
     for _subcommand in _module.COMMANDS:
         command.add_command(_subcommand)

@@ -28,7 +28,7 @@ def resolved(board: str, container: str | None, profiles: tuple[str, ...]) -> re
     """The list that was asked for."""
     if not container and not profiles:
         raise SampanError("neither a container nor a profile was named", code=EXIT_USAGE)
-    policy = policyfile.read(_file(container)) if container else policyfile.Policy("--profile", "lxc")
+    policy = policyfile.read(config_file(container)) if container else policyfile.Policy("--profile", "lxc")
     policy.entries += [policyfile.entry(1, "allow", f"profile:{name}") for name in profiles]
     return resolve.resolve(policy, store.find(board), catalogue.load())
 
@@ -42,7 +42,8 @@ def generate(board: str, container: str | None, profiles: tuple[str, ...], as_js
     print(_json(found) if as_json else export.lxc2(found, ""), end="")
 
 
-def _file(container: str) -> Path:
+def config_file(container: str) -> Path:
+    """A configuration by its name in configs/containers, or by its path."""
     folder = paths.ROOT / "configs" / "containers"
     path = folder / f"{container}.config"
     if path.is_file():

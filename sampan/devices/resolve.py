@@ -89,6 +89,16 @@ def _apply(entry: Entry, grants: list[Grant], facts: Facts, rows: Catalogue) -> 
     return grants
 
 
+def meant(entry: Entry, facts: Facts, rows: Catalogue) -> list[Rule]:
+    """The rules that one entry means on a board, unjudged: what a runtime does that gets it."""
+    if entry.rule is not None:
+        return [entry.rule]
+    found = symbols.nodes(facts, rows, entry.symbol)
+    if entry.symbol.startswith("profile:"):
+        return [grant.rule for grant in _of_profile(entry, found, facts, rows)]
+    return [_rule(f"{node.number} {entry.access}") for node in found]
+
+
 def _granted(entry: Entry, facts: Facts, rows: Catalogue) -> list[Grant]:
     if entry.rule is not None:
         return [_number(entry, entry.rule, facts, rows)]
@@ -105,11 +115,8 @@ def _granted(entry: Entry, facts: Facts, rows: Catalogue) -> list[Grant]:
 
 def _profile(entry: Entry, found: list[Node], facts: Facts, rows: Catalogue) -> list[Grant]:
     profile = rows.profile(entry.symbol.removeprefix("profile:"))
-    access = entry.access if " " in entry.text else profile.access
-    usable = [node for node in found if node.name == "console" or not facts.is_console(*node.key)]
-    grants = [_grant(node, access, entry.text, facts) for node in usable]
-    for name in profile.devices:
-        grants += _open_ended(rows.devices[name], access, entry.text, facts)
+    usable = _usable(found, facts)
+    grants = _of_profile(entry, found, facts, rows)
     if not grants:
         taken = ", ".join(node.name for node in found)
         why = f"{taken} is the host's console" if taken else "no such device"
@@ -122,6 +129,20 @@ def _profile(entry: Entry, found: list[Node], facts: Facts, rows: Catalogue) -> 
         )
     for node in usable:
         _refuse(entry, node, facts, rows)
+    return grants
+
+
+def _usable(found: list[Node], facts: Facts) -> list[Node]:
+    """A profile leaves the host's console out by itself, unless it is the one that names it."""
+    return [node for node in found if node.name == "console" or not facts.is_console(*node.key)]
+
+
+def _of_profile(entry: Entry, found: list[Node], facts: Facts, rows: Catalogue) -> list[Grant]:
+    profile = rows.profile(entry.symbol.removeprefix("profile:"))
+    access = entry.access if " " in entry.text else profile.access
+    grants = [_grant(node, access, entry.text, facts) for node in _usable(found, facts)]
+    for name in profile.devices:
+        grants += _open_ended(rows.devices[name], access, entry.text, facts)
     return grants
 
 
