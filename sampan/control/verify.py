@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from sampan.build import prober
+from sampan.config.rules import Kind, RuleSet
 from sampan.control.target import Shell, Target
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import catalogue, dump, policyfile, proof, store, verdict
 from sampan.devices.facts import Facts
 from sampan.devices.policyfile import Policy
-from sampan.devices.rules import Kind, RuleSet
 from sampan.devices.verdict import Mismatch, Number
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sampan.config.rules import Access, Kind, RuleSet
 from sampan.core.errors import SampanError
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts
 from sampan.devices.policyfile import Policy
 from sampan.devices.resolve import meant
-from sampan.devices.rules import Access, Kind, RuleSet
 
 Number = tuple[Kind, int, int]
 Ask = Literal["read", "write", "both", "mknod"]

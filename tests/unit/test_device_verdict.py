@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sampan.build import prober
 from sampan.cli.devices import command
+from sampan.config.rules import Access, Rule, RuleSet
 from sampan.control import target, verify
 from sampan.core.errors import SampanError
 from sampan.devices import catalogue, policyfile, store, verdict
-from sampan.devices.rules import Access, Rule, RuleSet
 from sampan.devices.verdict import ASKS, Answer
 
 NUMBERS = list(product("cb", (0, 1, 2), (1, 2, 3)))
