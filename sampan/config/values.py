@@ -1,0 +1,220 @@
+"""How each kind of value is read; which key is of which kind says runtime/keys.toml.
+
+One reader a kind, named like those of runtime/src/conf_values.c. A reader gets the value, never
+empty, and the context; it raises Wrong, and keeps what later lines are judged by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sampan.config import language as limit
+from sampan.config import mounts, names, rules
+from sampan.config.keys import Key
+from sampan.config.language import size
+from sampan.config.mounts import Wrong
+from sampan.core.errors import SampanError
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{limit.NAME_LEN_MAX - 1}}}")
+_CGROUP_FILE = re.compile(rf"(?=[^.])(?=.*\.)[a-z0-9_.-]{{1,{limit.NAME_LEN_MAX}}}")
+_AUTO = re.compile(
+    r"(?P<proc>proc(:(mixed|rw))?(:force)?)|(?P<sys>sys(:(ro|mixed|rw))?(:force)?)"
+    r"|(?P<cgroup>cgroup2?(:(ro|mixed|rw))?(:force)?)"
+)
+
+NET_TYPES = ("empty", "none")
+
+
+@dataclass
+class Context:
+    """What one load knows when it reads a value."""
+
+    key: Key
+    rest: str = ""  #: what stands for the `*` of a prefix key
+    nic: int = -1  #: interface the line is about
+    keep: Callable[[str], None] = lambda text: None  #: counts what the runtime would have to keep
+    cap_drop: bool = False
+    cap_keep: bool = False
+    environment: set[str] = field(default_factory=set)
+    devices: dict[str, int] = field(default_factory=lambda: {"allow": 0, "deny": 0})
+    cgroup: list[tuple[str, str]] = field(default_factory=list)
+    mounts: int = 0
+    nics: dict[int, str] = field(default_factory=dict)  #: interface -> its type, "" before it is said
+
+
+def _string(value: str, on: Context) -> None:
+    on.keep(value)
+
+
+def _path(value: str, on: Context) -> None:
+    if not value.startswith("/"):
+        raise Wrong("the path must be absolute")
+    if size(value) >= limit.PATH_LEN_MAX:
+        raise Wrong("the path is too long (PATH_LEN_MAX)")
+    on.keep(value)
+
+
+def _rootfs(value: str, on: Context) -> None:
+    if value.startswith("dir:"):
+        value = value.removeprefix("dir:")
+    elif not value.startswith("/") and ":" in value:
+        raise Wrong("not supported: the root file system must be a directory")
+    if value:
+        _path(value, on)
+
+
+def _console(value: str, on: Context) -> None:
+    _string(value, on) if value == "none" else _path(value, on)
+
+
+def _subdir(value: str, on: Context) -> None:
+    if value.startswith("/") or any(part.startswith(".") for part in re.split("/+", value.rstrip("/"))):
+        raise Wrong("the directory is below /dev: no leading / and no name that begins with .")
+    if size(value) > limit.NAME_LEN_MAX:
+        raise Wrong("the directory is longer than 64 bytes (NAME_LEN_MAX)")
+    on.keep(value)
+
+
+def _hostname(value: str, on: Context) -> None:
+    if not _HOST.fullmatch(value):
+        raise Wrong("a host name is 1 to 64 of a-z A-Z 0-9 . _ - and begins with a letter or digit")
+    on.keep(value)
+
+
+def _number(value: str, on: Context) -> None:
+    if names.number(value, 0, on.key.max or 0) is None:
+        raise Wrong(f"must be a number from 0 to {on.key.max}")
+
+
+def _bool(value: str, on: Context) -> None:
+    if value not in ("0", "1") and names.number(value, 0, 1) is None:
+        raise Wrong("must be 0 or 1")
+
+
+def _only(value: str, on: Context) -> None:
+    if value not in on.key.only:
+        raise Wrong(f"not supported: {on.key.reason}")
+
+
+def _arch(value: str, on: Context) -> None:
+    if not names.architecture(value):
+        raise Wrong("unknown architecture")
+
+
+def _signal(value: str, on: Context) -> None:
+    if not names.signal(value):
+        raise Wrong("must be a signal: SIGTERM, SIGRTMIN+3, 15")
+
+
+def _caps(value: str, on: Context) -> None:
+    keep = on.key.field == "cap_keep"
+    if on.cap_drop if keep else on.cap_keep:
+        raise Wrong("lxc.cap.keep and lxc.cap.drop exclude each other")
+    for word in value.split():
+        if not names.capability(word) and not (keep and word == "none"):
+            raise Wrong(f"unknown capability {word}")
+    if keep:
+        on.cap_keep = True
+    else:
+        on.cap_drop = True
+
+
+def _environment(value: str, on: Context) -> None:
+    name = value.partition("=")[0]
+    if not _VARIABLE.fullmatch(name):
+        raise Wrong("must be NAME=VALUE or NAME, of letters, digits and _")
+    if name not in on.environment and len(on.environment) == limit.ENVS_MAX:
+        raise Wrong("more variables than the runtime holds (ENVS_MAX)")
+    on.environment.add(name)
+    on.keep(value)
+
+
+def _mount(value: str, on: Context) -> None:
+    if on.mounts == limit.MOUNTS_MAX:
+        raise Wrong("more mounts than the runtime holds (MOUNTS_MAX)")
+    try:
+        fields = mounts.parse(value)
+    except Wrong as wrong:
+        if wrong.hint:
+            wrong.hint = f"{on.key.name} = {wrong.hint}"
+        raise
+    for text in fields[:3]:
+        on.keep(text)
+    on.mounts += 1
+
+
+def _fstab(value: str, on: Context) -> None:
+    if not value.startswith("/"):
+        raise Wrong("must be an absolute path")
+    on.keep(value)
+
+
+def _rootfs_options(value: str, on: Context) -> None:
+    if mounts.options(value, bind=True).words & mounts.OWN:
+        raise Wrong("create=, optional and relative belong to lxc.mount.entry")
+
+
+def _mount_auto(value: str, on: Context) -> None:
+    for word in value.split():
+        if word.partition(":")[0] == "cgroup-full":
+            raise Wrong("not supported: cgroup-full would show the host's cgroups")
+        if word.partition(":")[0] == "shmounts":
+            raise Wrong("not supported: shmounts")
+        if not _AUTO.fullmatch(word):
+            raise Wrong("must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[:ro|mixed|rw]")
+
+
+def _cgroup(value: str, on: Context) -> None:
+    if not _CGROUP_FILE.fullmatch(on.rest):
+        raise Wrong("the key must end in CONTROLLER.FILE")
+    if on.rest.startswith("devices."):
+        hint = "lxc.cgroup.devices.allow and lxc.cgroup.devices.deny are the device keys"
+        raise Wrong("unknown key", hint)
+    if len(on.cgroup) == limit.CGVALUES_MAX:
+        raise Wrong("more cgroup values than the runtime holds (CGVALUES_MAX)")
+    on.cgroup.append((on.key.name, on.rest))
+    on.keep(on.rest)
+    on.keep(value)
+
+
+def _devices(value: str, on: Context) -> None:
+    try:
+        rules.parse(value)
+    except SampanError as error:
+        raise Wrong(error.message, error.hint) from error
+    if sum(on.devices.values()) == limit.DEVRULES_MAX:
+        raise Wrong("more device rules than the runtime holds (DEVRULES_MAX)")
+    on.devices["deny" if on.key.kind == "devices_deny" else "allow"] += 1
+    on.keep(value)
+
+
+def _net_clear(value: str, on: Context) -> None:
+    raise Wrong("takes only an empty value, which clears all interfaces")
+
+
+def _nic_clear(value: str, on: Context) -> None:
+    raise Wrong("takes only an empty value, which clears the interface")
+
+
+def _nic_type(value: str, on: Context) -> None:
+    on.nics[on.nic] = value if value in NET_TYPES else "empty"  # one message is enough
+    if value not in NET_TYPES:
+        raise Wrong("must be a network type: empty or none")
+
+
+def _nic_flags(value: str, on: Context) -> None:
+    if value != "up":
+        raise Wrong("must be up, or empty")
+
+
+READERS: dict[str, Callable[[str, Context], None]] = {
+    "arch": _arch, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup, "console": _console,
+    "count": _number, "devices_allow": _devices, "devices_deny": _devices, "environment": _environment,
+    "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount, "mount_auto": _mount_auto,
+    "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_type": _nic_type, "only": _only,
+    "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options, "signal": _signal, "string": _string,
+    "subdir": _subdir,
+}  # fmt: skip
