@@ -85,6 +85,18 @@ int cg_plan(struct cg *cg, const struct cg_host *host, const struct conf *conf, 
 	return 0;
 }
 
+void cg_sweep(const char *name)
+{
+	static struct cg_host host;
+	struct cg cg;
+
+	cg_init(&cg);
+	if (cg_detect(&host) < 0)
+		return;
+	for (unsigned i = 0; i < host.n; i++)
+		rmdir(need(&cg, &host, &host.hier[i], name)->path);
+}
+
 /* ---- making ------------------------------------------------------------- */
 
 static int write_at(int dir, const char *file, const char *text)
@@ -116,27 +128,34 @@ static int fill_cpuset(int dir)
 	return 0;
 }
 
-/* Another container's end may remove the parent between our two mkdirs. */
-static int make_pair(const char *path, bool v2)
+static int fill_dir(const char *path)
+{
+	CLEAN_FD int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? err_set("open %s", path) : fill_cpuset(fd);
+}
+
+static int make_parent(const char *path, bool cpuset)
 {
 	char parent[CG_PATH_MAX];
 
 	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
-	for (int tries = 0; tries < 20; tries++) {
-		CLEAN_FD int fd = -1;
+	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+		return err_set("mkdir %s", parent);
+	return cpuset ? fill_dir(parent) : 0;
+}
 
-		if (mkdir(parent, 0755) < 0 && errno != EEXIST)
-			return err_set("mkdir %s", parent);
-		if (!v2)
-			fd = openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && fill_cpuset(fd) < 0)
-			return -1;
+static int make_dir(const char *path, bool cpuset)
+{
+	if (cpuset && make_parent(path, true) < 0)      /* another start may not have filled it yet */
+		return -1;
+	for (int tries = 0; tries < 3; tries++) {
 		if (mkdir(path, 0755) == 0)
-			return 0;
-		if (errno == EEXIST && rmdir(path) == 0)        /* left over and empty */
-			continue;
-		if (errno != ENOENT)
-			return err_set("mkdir %s", path);
+			return cpuset ? fill_dir(path) : 0;
+		if (errno == ENOENT && make_parent(path, cpuset) < 0)
+			return -1;
+		if (errno == EEXIST && rmdir(path) < 0)         /* left over, but not empty */
+			break;
 	}
 	return err_set("mkdir %s", path);
 }
@@ -216,20 +235,12 @@ int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
 {
 	unsigned all = cg->n;
 
-	for (cg->n = 0; cg->n < all; cg->n++) { /* so that undo removes what was made */
-		struct cg_dir *d = &cg->dir[cg->n];
-		CLEAN_FD int fd = -1;
+	for (cg->n = 0; cg->n < all;) {         /* so that undo removes what was made */
+		const struct cg_dir *d = &cg->dir[cg->n++];
+		const struct cg_hier *h = &host->hier[d->hier];
 
-		if (make_pair(d->path, d->v2) < 0)
+		if (make_dir(d->path, strstr(h->ctrl, ",cpuset,") != NULL) < 0)
 			return -1;
-		if (d->v2)
-			continue;
-		fd = openat(AT_FDCWD, d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fill_cpuset(fd) < 0) {
-			err_set("open %s", d->path);
-			cg->n++;
-			return -1;
-		}
 	}
 	for (unsigned i = 0; i < cg->n; i++)
 		for (unsigned k = 0; k < conf->ncgvalues; k++)

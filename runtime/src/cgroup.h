@@ -2,7 +2,8 @@
 /*
  * Cgroups: v2, v1 in separate hierarchies or all controllers in one, and hybrid.
  * A container lives in /sampan/NAME below the root of each hierarchy it needs (the
- * root as mounted here, so a runtime inside a container nests by itself): the v2
+ * root as mounted here, so a runtime inside a container nests by itself; /sampan stays,
+ * and with it what a person has set there for all containers together): the v2
  * hierarchy, or v1 `freezer`, to keep track of its processes; v1 `devices` when
  * there are device rules; and whatever has a value set. Nothing else is touched.
  */
@@ -64,6 +65,7 @@ unsigned cg_count(const struct cg *cg, unsigned most);
 void cg_kill(const struct cg *cg);      /* everything inside, as far as cgroups can */
 void cg_remove(struct cg *cg);          /* the directories, also below them */
 void cg_end(struct cg *cg);             /* both, without a kill when nothing is left */
+void cg_sweep(const char *name);        /* empty directories of this name, wherever they are */
 
 /* Waits until all of it stands still, or runs again; -1 where there is no freezer. */
 int cg_freeze(const struct cg *cg, bool freeze);

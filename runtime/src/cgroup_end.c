@@ -123,24 +123,16 @@ static void remove_one(const char *path)
 void cg_remove(struct cg *cg)
 {
 	cg_close(cg);
-	while (cg->n > 0) {
-		char *path = cg->dir[--cg->n].path;
-
-		remove_one(path);
-		*strrchr(path, '/') = '\0';
-		rmdir(path);            /* /sampan itself, if this was the last container */
-	}
+	while (cg->n > 0)
+		remove_one(cg->dir[--cg->n].path);
 }
 
 /* Whether anything is left is what the kernel answers to rmdir. */
 void cg_end(struct cg *cg)
 {
-	bool empty = true;
-
-	for (unsigned i = cg->n; i-- > 0;)
-		if (rmdir(cg->dir[i].path) < 0 && errno != ENOENT)
-			empty = false;
-	if (!empty)
+	while (cg->n > 0 && (rmdir(cg->dir[cg->n - 1].path) == 0 || errno == ENOENT))
+		cg->n--;
+	if (cg->n > 0)
 		cg_kill(cg);
 	cg_remove(cg);
 }

@@ -2,7 +2,8 @@
 /*
  * From clone to exec, on the container's side: a flat list in the order the kernel
  * forces. The parent applies the device policy between `ready` and `go`, so that the
- * nodes and terminals above could be made and nothing of the payload has run yet.
+ * nodes and terminals could be made and nothing of the payload has run yet; what needs
+ * no device comes in between, while the parent works.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,19 +122,17 @@ static int steps(struct start *s, int sync)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
 		return err_set("leave the session");
 	umask(0);
-	if ((root = root_prepare(c)) < 0 || make_root(s, root) < 0 ||
-	    set_stdio(s) < 0 || identify(c) < 0)
+	if ((root = root_prepare(c)) < 0 || make_root(s, root) < 0 || set_stdio(s) < 0 ||
+	    sync_ready(sync, &s->ptys) < 0)
 		return -1;
+	times_mark("ready");
 	/* Host files must have been opened by now: behind the pivot they are gone. */
-	if (root_enter(root, c) < 0)
+	if (identify(c) < 0 || root_enter(root, c) < 0)
 		return -1;
 	times_mark("pivot");
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
 		return -1;
 	umask(022);
-	if (sync_ready(sync, &s->ptys) < 0)
-		return -1;
-	times_mark("policy");
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 ||
 	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->no_new_privs) < 0)
 		return -1;
@@ -163,6 +162,8 @@ void child_main(struct start *s, int sync)
 		err_plain("no command given, and no lxc.execute.cmd in the configuration");
 		sync_fail(sync, EXIT_OWN);
 	}
+	sync_wait(sync);
+	times_mark("policy");
 	if (s->app)
 		init_main(sync, argv, s->foreground && s->stdio[STDIN_FILENO] == STDIO_TTY);
 	payload_exec(sync, argv);

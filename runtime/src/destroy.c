@@ -49,6 +49,8 @@ int cmd_destroy(int argc, char **argv)
 		err_hint("stop it first, or destroy -f");
 		fail();
 	}
+	if (rc == 0)
+		state_clean(ctr.name);
 	if ((rc == 1 && stop_container(&ctr, &st, &kill) < 0) || tree_remove(ctr.dir) < 0)
 		fail();
 	return 0;

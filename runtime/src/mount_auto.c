@@ -2,6 +2,7 @@
 /* The system mounts a container gets without an entry of its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -34,46 +35,53 @@ static int mount_top(int root, const char *type, const char *name, unsigned long
 	return fd < 0 ? -1 : mnt_fs(type, fd, type, flags, NULL, name);
 }
 
-/* Binds a place of a mount of ours on itself, so that it can differ in its flags. */
-static int over_itself(int root, const char *place, unsigned long flags)
+/* The same, and the root of the new file system: what lies below is the kernel's. */
+static int mount_open(int root, const char *type, unsigned long flags)
 {
-	CLEAN_FD int fd = root_open(root, place, 0);
+	if (mount_top(root, type, type[0] == 's' ? "sys" : type, flags) < 0)
+		return -1;
+	return open_top(root, type[0] == 's' ? "sys" : type);
+}
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_set("open /%s", place);
-	return mnt_bind(fd, fd, flags, place);
+/* Binds a place in a file system that only we have seen yet on itself, with flags of its own. */
+static int over_itself(int top, const char *place, unsigned long flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", fd_path(top).s, place);
+	if (mount(path, path, NULL, MS_BIND, NULL) < 0)
+		return errno == ENOENT ? 0 : err_set("bind %s on itself", place);
+	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | NO_ALL | flags, NULL) < 0)
+		return err_set("set the flags of %s", place);
+	return 0;
 }
 
 static int auto_proc(int root, enum auto_mode mode)
 {
-	CLEAN_FD int net = -1, dst = -1;
+	CLEAN_FD int top = -1;
 
-	if (mount_top(root, "proc", "proc", NO_ALL) < 0)
-		return -1;
 	if (mode == AUTO_RW)
-		return 0;
-	/* Taken while it is writable, put back below the read-only sys. */
-	net = root_open(root, "proc/sys/net", 0);
-	if (over_itself(root, "proc/sysrq-trigger", MS_RDONLY | NO_ALL) < 0 ||
-	    over_itself(root, "proc/sys", MS_RDONLY | NO_ALL) < 0)
+		return mount_top(root, "proc", "proc", NO_ALL);
+	top = mount_open(root, "proc", NO_ALL);
+	if (top < 0 || over_itself(top, "sysrq-trigger", MS_RDONLY) < 0 ||
+	    over_itself(top, "sys", MS_RDONLY) < 0)
 		return -1;
-	dst = net < 0 ? -1 : root_open(root, "proc/sys/net", 0);
-	return dst < 0 ? 0 : mnt_bind(net, dst, NO_ALL, "proc/sys/net");
+	return over_itself(top, "sys/net", 0);
 }
 
 static int auto_sys(int root, enum auto_mode mode)
 {
-	CLEAN_FD int net = -1, dst = -1;
+	CLEAN_FD int top = -1;
 
-	if (mount_top(root, "sysfs", "sys", NO_ALL) < 0)
+	if (mode != AUTO_MIXED)
+		return mount_top(root, "sysfs", "sys", NO_ALL | (mode == AUTO_RO ? MS_RDONLY : 0));
+	top = mount_open(root, "sysfs", NO_ALL);
+	if (top < 0 || over_itself(top, "devices/virtual/net", 0) < 0)
 		return -1;
-	if (mode == AUTO_RW)
-		return 0;
-	net = mode == AUTO_MIXED ? root_open(root, "sys/devices/virtual/net", 0) : -1;
-	if (over_itself(root, "sys", MS_RDONLY | NO_ALL) < 0)
-		return -1;
-	dst = net < 0 ? -1 : root_open(root, "sys/devices/virtual/net", 0);
-	return dst < 0 ? 0 : mnt_bind(net, dst, NO_ALL, "sys/devices/virtual/net");
+	/* Not recursive: the mount's own flags alone. */
+	if (mount(NULL, fd_path(top).s, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | NO_ALL, NULL) < 0)
+		return err_set("make /sys read-only");
+	return 0;
 }
 
 /* The whole tree is one hierarchy here; the cgroup namespace hides the rest of it. */

@@ -189,7 +189,35 @@ int set_state(struct start *s, enum run_state state)
 {
 	s->st.state = state;
 	notify(s->ctr->name, state, -1);
-	return state_write(s->statedir, &s->st);
+	return state_set(s->file, state);
+}
+
+int start_publish(struct start *s)
+{
+	int file;
+
+	if (s->socket < 0 && (s->socket = control_listen(s->ctr->name)) < 0)
+		return -1;
+	s->st.state = ST_STARTING;
+	notify(s->ctr->name, ST_STARTING, -1);
+	file = state_publish(s->statedir, &s->st);
+	if (file < 0)
+		return -1;
+	close_fd(&s->file);
+	s->file = file;
+	return 0;
+}
+
+/* The policy, once the child has made all that the policy may forbid. */
+static int enforce(struct start *s)
+{
+	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
+		return -1;
+	if (rules_save(s->statedir, &s->conf->devices) < 0)
+		return -1;
+	cg_close(&s->st.cg);
+	times_mark("devices");
+	return 0;
 }
 
 /* The child prepares meanwhile; then the policy, then its exec. */
@@ -198,19 +226,16 @@ static int let_go(struct start *s)
 	int rc;
 
 	s->st.init = task_of(s->pid);
-	if (set_state(s, ST_STARTING) < 0)      /* whoever finds us dead finds the child */
+	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
 		return -1;
+	times_mark("published");
 	rc = sync_hear(s->sync, &s->ptys, &s->failure);
 	if (rc != 1)
 		return rc < 0 ? -1 : died_silently();
 	times_mark("ready");
-	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
+	if (enforce(s) < 0)
 		return -1;
-	if (rules_save(s->statedir, &s->conf->devices) < 0)
-		return -1;
-	cg_close(&s->st.cg);
-	times_mark("devices");
-	if (sync_go(s->sync) < 0)
+	if (sync_go(s->sync) < 0 && sync_hear(s->sync, &s->ptys, &s->failure) >= 0)
 		return died_silently();
 	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
 	times_mark("running");
@@ -266,16 +291,16 @@ static int claim(struct start *s)
 	s->sync = s->socket = s->status = -1;
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;
+	s->file = -1;
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
 	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
 	cg_init(&s->st.cg);
-	s->statedir = state_claim(s->ctr, &s->st);
+	s->statedir = state_claim(s->ctr);
 	if (s->statedir < 0)
 		return -1;
 	s->undo = UNDO_STATE;
 	times_mark("claim");
-	s->socket = control_listen(s->ctr->name);
-	return s->socket < 0 ? -1 : 0;
+	return 0;
 }
 
 int supervise(struct start *s, void (*running)(struct start *s))

@@ -23,6 +23,7 @@ struct start {
 	struct ptys ptys;
 	char logfile[PATH_LEN_MAX];     /* lxc.console.logfile, or "" */
 	int statedir, sync, socket;
+	int file;                       /* the state file, for its digit */
 	sigset_t signals;               /* blocked, for the signalfd */
 	unsigned undo;
 	int status;                     /* the container's exit code, -1 while it has none */
@@ -35,6 +36,12 @@ struct start {
  * code of PID 1, or -1 when it could not be started (nothing is left behind then).
  */
 int supervise(struct start *s, void (*running)(struct start *s));
+
+/*
+ * Listens and lets the state be seen. After the clone; a start that does something slow
+ * before that (a hook) may call it earlier, too.
+ */
+int start_publish(struct start *s);
 
 /* Writes the new state down and tells those who watch. */
 int set_state(struct start *s, enum run_state state);

@@ -144,15 +144,15 @@ int state_dir(const char *name)
 
 static void remove_dir(int root, int dir, const char *name)
 {
+	static const char files[][12] = { "state", "socket", "devices", "devices.new", "state.new" };
+	size_t i = 0;
+
 	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
-	unlinkat(dir, "state", 0);
-	unlinkat(dir, "socket", 0);
-	if (unlinkat(root, name, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY) {
-		unlinkat(dir, "devices", 0);
-		unlinkat(dir, "devices.new", 0);
-		unlinkat(dir, "state.new", 0);
-		unlinkat(root, name, AT_REMOVEDIR);
-	}
+	do {                            /* the last two are there after a crash alone */
+		unlinkat(dir, files[i++], 0);
+		if (i >= 3 && (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY))
+			break;
+	} while (i < ARRAY_SIZE(files));
 }
 
 void state_remove(const char *name)
@@ -184,8 +184,8 @@ int state_write(int dir, const struct state *st)
 	if (fd < 0)
 		return err_set("create state.new");
 	n = snprintf(text, sizeof(text),
-		     "state %s\ninit %d %" PRIu64 "\nsupervisor %d %" PRIu64 "\napp %d\nhalt %d\n"
-		     "lxcpath %s\nconfig %s\n", state_word(st->state), st->init.pid, st->init.start,
+		     "state %d\ninit %d %" PRIu64 "\nsupervisor %d %" PRIu64 "\napp %d\nhalt %d\n"
+		     "lxcpath %s\nconfig %s\n", st->state, st->init.pid, st->init.start,
 		     st->supervisor.pid, st->supervisor.start, st->app, st->sig_halt, st->lxcpath,
 		     st->config);
 	for (unsigned i = 0; i < st->cg.n; i++)
@@ -194,7 +194,15 @@ int state_write(int dir, const struct state *st)
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "end\n");
 	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
 		return err_set("write the state file");
-	return 0;
+	return take_fd(&fd);
+}
+
+int state_set(int file, enum run_state s)
+{
+	char digit = (char)('0' + s);
+
+	/* One byte: who reads meanwhile sees the old state or the new one. */
+	return pwrite(file, &digit, 1, sizeof("state ") - 1) == 1 ? 0 : err_set("write the state file");
 }
 
 static bool parse_task(const char *v, struct task *t)
@@ -247,9 +255,8 @@ static bool parse_line(const char *key, const char *v, struct state *st)
 		st->app = *v == '1';
 	if (strcmp(key, "halt") == 0)
 		st->sig_halt = atoi(v);
-	for (unsigned i = 0; strcmp(key, "state") == 0 && i < ARRAY_SIZE(words); i++)
-		if (strcmp(v, words[i]) == 0)
-			st->state = (enum run_state)i;
+	if (strcmp(key, "state") == 0)
+		st->state = (enum run_state)((*v - '0') & 7);
 	return true;
 }
 
@@ -272,7 +279,11 @@ static int parse_file(char *text, struct state *st)
 	return 0;
 }
 
-static int load_at(int root, const char *name, struct state *st)
+/*
+ * A start holds the lock of its folder until the file is there: 1 ms as a rule. `wait`:
+ * for that; otherwise a name that is just being started is EWOULDBLOCK.
+ */
+static int load_at(int root, const char *name, struct state *st, bool wait)
 {
 	CLEAN_FD int dir = open_dir(root, name);
 	char text[STATE_BYTES_MAX];
@@ -281,8 +292,14 @@ static int load_at(int root, const char *name, struct state *st)
 	cg_init(&st->cg);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_set("open the state folder");
-	if (read_small(dir, "state", text, sizeof(text)) < 0)
-		return errno == ENOENT ? 0 : err_set("read the state file");
+	if (read_small(dir, "state", text, sizeof(text)) < 0) {
+		if (errno != ENOENT)
+			return err_set("read the state file");
+		if (flock(dir, LOCK_SH | (wait ? 0 : LOCK_NB)) < 0)
+			return err_set("the container is already starting");
+		if (read_small(dir, "state", text, sizeof(text)) < 0)
+			return errno == ENOENT ? 0 : err_set("read the state file");
+	}
 	if (parse_file(text, st) < 0) {
 		err_plain("the state file is damaged");
 		err_hint("is the file system full? remove " RUN_DEFAULT "/%s when nothing of the "
@@ -296,7 +313,7 @@ int state_load(const char *name, struct state *st)
 {
 	CLEAN_FD int root = state_root();
 
-	return root < 0 ? -1 : load_at(root, name, st);
+	return root < 0 ? -1 : load_at(root, name, st, true);
 }
 
 int state_of(const struct ctr *ctr, struct state *st)
@@ -348,27 +365,65 @@ static int in_use(const struct ctr *ctr, const struct state *old)
 	return -1;
 }
 
-int state_claim(const struct ctr *ctr, struct state *st)
+/* 1: the name is taken; 0: what a dead container of this name left is gone. */
+static int take_over(int root, const char *name, struct state *old)
+{
+	int rc = load_at(root, name, old, false);
+	CLEAN_FD int dir = -1;
+
+	if (rc < 0)
+		return -1;
+	if (task_alive(&old->supervisor) || task_alive(&old->init))
+		return 1;
+	if (rc == 1)
+		cg_end(&old->cg);
+	else
+		cg_sweep(name);         /* killed before it could write down what it has made */
+	dir = open_dir(root, name);
+	if (dir >= 0)
+		remove_dir(root, dir, name);
+	return 0;
+}
+
+void state_clean(const char *name)
+{
+	CLEAN_FD int root = state_root();
+	struct state old;
+
+	if (root >= 0 && flock(root, LOCK_EX) == 0)
+		take_over(root, name, &old);
+}
+
+int state_claim(const struct ctr *ctr)
 {
 	CLEAN_FD int root = state_root(), dir = -1;
 	struct state old;
+	int rc;
 
 	if (root < 0)
 		return -1;
 	if (flock(root, LOCK_EX) < 0)           /* until `root` is closed */
 		return err_set("lock " RUN_DEFAULT);
 	if (mkdirat(root, ctr->name, 0700) < 0) {
-		if (errno != EEXIST)
+		rc = errno == EEXIST ? take_over(root, ctr->name, &old) : 0;
+		if (rc != 0)
+			return rc < 0 ? -1 : in_use(ctr, &old);
+		if (mkdirat(root, ctr->name, 0700) < 0)
 			return err_set("mkdir " RUN_DEFAULT "/%s", ctr->name);
-		if (load_at(root, ctr->name, &old) < 0)
-			return -1;
-		if (task_alive(&old.supervisor) || task_alive(&old.init))
-			return in_use(ctr, &old);
-		cg_end(&old.cg);
 	}
 	dir = open_dir(root, ctr->name);
-	if (dir < 0)
+	if (dir < 0 || flock(dir, LOCK_EX) < 0)
 		return err_set("open " RUN_DEFAULT "/%s", ctr->name);
+	return take_fd(&dir);
+}
+
+int state_publish(int dir, struct state *st)
+{
+	int file;
+
 	st->supervisor = task_of(getpid());
-	return state_write(dir, st) < 0 ? -1 : take_fd(&dir);
+	file = state_write(dir, st);
+	if (file >= 0)
+		flock(dir, LOCK_UN);
+	return file;
 }

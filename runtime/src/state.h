@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known about a running container: /run/sampan/NAME/state, a text file that
- * is written to a temporary name and renamed. A pid counts only together with its
+ * is written to a temporary name and renamed; a new state alone changes its one digit. A pid counts only together with its
  * start time, so a recycled pid is never taken for ours. Beside it stands `socket`.
  */
 #ifndef SAMPAN_STATE_H
@@ -47,14 +47,20 @@ int state_root(void);
 
 /*
  * Takes NAME for a new start: exactly one of many callers gets the folder, left-overs
- * of a dead container are cleaned up. The descriptor of the folder, or -1.
+ * of a dead container are cleaned up. The descriptor of the folder, or -1. The folder is
+ * locked until state_publish(): whoever asks for the state waits for that.
  */
-int state_claim(const struct ctr *ctr, struct state *st);
+int state_claim(const struct ctr *ctr);
+void state_clean(const char *name);     /* the left-overs alone, if there are any */
+
+/* Writes the first state file, with this process as the supervisor. The file, or -1. */
+int state_publish(int dir, struct state *st);
 
 /* The folder of a running container, or -1. */
 int state_dir(const char *name);
 
-int state_write(int dir, const struct state *st);
+int state_write(int dir, const struct state *st);       /* the new file, or -1 */
+int state_set(int file, enum run_state s);
 
 /* 1: loaded; 0: no such container runs (st is STOPPED then); -1: error. */
 int state_load(const char *name, struct state *st);

@@ -112,6 +112,7 @@ int cmd_stop(int argc, char **argv)
 
 	how.timeout = 1000 * (int)opts_number("-t", timeout ? timeout : "60", 1000000);
 	if (state_open(&ctr, &st, a.name, a.lxcpath) == 0) {
+		state_clean(a.name);
 		err_plain("%s is not running", a.name);
 		die(NOT_RUNNING);
 	}

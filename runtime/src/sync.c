@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include "fds.h"
@@ -9,8 +10,10 @@ struct message {
 	char kind;                      /* 'R' ready, with ptys; 'G' go; 'E' error */
 	int code;                       /* exit code of an error */
 	bool console;                   /* the first two descriptors are its master and slave */
-	char text[1100], hint[600];
+	char text[1100], hint[600];     /* of an error alone */
 };
+
+enum { SHORT = offsetof(struct message, text) };
 
 /* ---- the new process ---------------------------------------------------------- */
 
@@ -26,21 +29,28 @@ void sync_fail(int sync, int code)
 
 int sync_ready(int sync, const struct ptys *ptys)
 {
-	struct message m = { .kind = 'R', .console = ptys->console >= 0 };
+	struct message m;
 	int fds[TTYS_MAX + 2];
 	size_t n = 0;
 
+	m.kind = 'R';
+	m.code = 0;
+	m.console = ptys->console >= 0;
 	if (m.console) {
 		fds[n++] = ptys->console;
 		fds[n++] = ptys->console_peer;
 	}
 	for (unsigned i = 0; i < ptys->nttys; i++)
 		fds[n++] = ptys->tty[i];
-	if (fds_send(sync, &m, sizeof(m), fds, n) < 0)
-		return err_set("report to the supervisor");
-	if (recv(sync, &m, sizeof(m), 0) <= 0 || m.kind != 'G')
+	return fds_send(sync, &m, SHORT, fds, n) < 0 ? err_set("report to the supervisor") : 0;
+}
+
+void sync_wait(int sync)
+{
+	struct message m;
+
+	if (recv(sync, &m, SHORT, 0) != SHORT || m.kind != 'G')
 		_exit(EXIT_OWN);        /* the parent gave up and has said why */
-	return 0;
 }
 
 /* ---- its parent ----------------------------------------------------------------- */
@@ -66,9 +76,9 @@ int sync_hear(int sync, struct ptys *ptys, int *code)
 
 	if (n == 0)
 		return 0;
-	if (n != sizeof(m))
+	if (n != SHORT && n != sizeof(m))
 		return err_set("hear from the container's first process");
-	if (m.kind == 'E') {
+	if (m.kind == 'E' && n == sizeof(m)) {
 		m.text[sizeof(m.text) - 1] = m.hint[sizeof(m.hint) - 1] = '\0';
 		err_plain("%s", m.text);
 		err_hint("%s", m.hint);
@@ -81,7 +91,7 @@ int sync_hear(int sync, struct ptys *ptys, int *code)
 
 int sync_go(int sync)
 {
-	struct message go = { .kind = 'G' };
+	char go[SHORT] = { 'G' };
 
-	return send(sync, &go, sizeof(go), MSG_NOSIGNAL) < 0 ? -1 : 0;
+	return send(sync, go, sizeof(go), MSG_NOSIGNAL) < 0 ? -1 : 0;
 }

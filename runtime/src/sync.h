@@ -12,8 +12,11 @@
 /* The new process: reports the current error and ends with `code`. */
 _Noreturn void sync_fail(int sync, int code);
 
-/* The new process: sends the terminals, waits until the parent has set the policy. */
+/* The new process: sends the terminals; what touches a device must have been done. */
 int sync_ready(int sync, const struct ptys *ptys);
+
+/* The new process: returns once the parent has set the policy, or ends with it. */
+void sync_wait(int sync);
 
 /*
  * The parent: 1 when the child is ready (`ptys` filled), 0 when its end is closed, -1
