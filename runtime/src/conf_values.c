@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "conf_load.h"
+#include "words.h"
 
 static void *field(struct load *l)
 {
@@ -20,6 +21,16 @@ static const char *keep_field(struct load *l, const char *value)
 
 static const char *read_string(struct load *l, const char *value)
 {
+	return keep_field(l, value);
+}
+
+static const char *read_command(struct load *l, const char *value)
+{
+	char text[CONF_LINE_MAX + 1], *argv[WORDS_MAX + 1];
+
+	strcpy(text, value);
+	if (value[0] != '\0' && !split_command(text, argv))
+		return "must be at most 64 words (WORDS_MAX), each quote closed";
 	return keep_field(l, value);
 }
 
@@ -335,6 +346,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_CAPS] = read_caps,
 	[KIND_CGROUP] = read_cgroup_v1,
 	[KIND_CGROUP2] = read_cgroup_v2,
+	[KIND_COMMAND] = read_command,
 	[KIND_CONSOLE] = read_console,
 	[KIND_COUNT] = read_count,
 	[KIND_DEVICES_ALLOW] = read_devices_allow,

@@ -17,6 +17,7 @@
 #define DEVRULES_MAX     512     /* device rules, after merging and before */
 #define NICS_MAX         8       /* lxc.net.N */
 #define ENVS_MAX         64      /* lxc.environment */
+#define WORDS_MAX        64      /* words of lxc.init.cmd and lxc.execute.cmd */
 #define TTYS_MAX         16      /* lxc.tty.max */
 #define PATH_LEN_MAX     1024    /* any path the runtime builds */
 

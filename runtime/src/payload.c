@@ -9,18 +9,14 @@
 #include "sync.h"
 #include "times.h"
 #include "util.h"
+#include "words.h"
 
 char **payload_words(const char *cmd)
 {
-	static char words[CONF_LINE_MAX], *argv[64];
-	unsigned n = 0;
-	char *save;
+	static char words[CONF_LINE_MAX], *argv[WORDS_MAX + 1];
 
 	snprintf(words, sizeof(words), "%s", cmd);
-	for (char *w = strtok_r(words, " \t", &save); w && n + 1 < ARRAY_SIZE(argv);
-	     w = strtok_r(NULL, " \t", &save))
-		argv[n++] = w;
-	argv[n] = NULL;
+	split_command(words, argv);     /* the configuration's reader has seen that it can be */
 	return argv;
 }
 

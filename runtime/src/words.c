@@ -67,3 +67,30 @@ bool nth_word(const char *line, unsigned n, char *buf, size_t size)
 	buf[length] = '\0';
 	return true;
 }
+
+bool split_command(char *text, char *argv[WORDS_MAX + 1])
+{
+	unsigned n = 0;
+	char quote = 0;
+
+	for (;;) {
+		char *to;
+
+		text += strspn(text, " \t");
+		if (*text == '\0')
+			break;
+		if (n == WORDS_MAX)
+			return false;
+		argv[n++] = to = text;
+		for (; *text != '\0' && (quote || (*text != ' ' && *text != '\t')); text++) {
+			if (quote ? *text == quote : *text == '"' || *text == '\'')
+				quote = quote ? 0 : *text;
+			else
+				*to++ = *text;
+		}
+		text += *text != '\0';
+		*to = '\0';
+	}
+	argv[n] = NULL;
+	return !quote && n > 0;
+}

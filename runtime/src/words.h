@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Words: the nth of a line, and which one was probably meant. */
+/* Words: the nth of a line, and which one was probably meant, a command's. */
 #ifndef SAMPAN_WORDS_H
 #define SAMPAN_WORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "limits.h"
 
 /* Levenshtein's distance; without end when `b` is longer than any word of ours. */
 unsigned word_distance(const char *a, const char *b);
@@ -15,5 +16,11 @@ const char *nearest(const char *word, const char *const *first, size_t n, size_t
 /* The `n`th word of a line (from 0), words ending at blanks; false when there is none
  * or it does not fit. */
 bool nth_word(const char *line, unsigned n, char *buf, size_t size);
+
+/*
+ * Splits a command line in place: blanks separate words, quotes of either kind keep them
+ * together. False: a quote is not closed, nothing is there, or more than WORDS_MAX words.
+ */
+bool split_command(char *text, char *argv[WORDS_MAX + 1]);
 
 #endif

@@ -22,13 +22,26 @@ Status = Literal["implemented", "ignored", "unsupported"]
 
 #: How the runtime reads a value: one handler each in conf_values.c and its neighbours.
 Kind = Literal[
-    "arch", "bool", "caps", "cgroup", "cgroup2", "console", "count", "devices_allow", "devices_deny",
+    "arch", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow", "devices_deny",
     "environment", "fstab", "hostname", "id", "include", "mount", "mount_auto", "net_clear", "nic_clear",
     "nic_flags", "nic_type", "only", "path", "rootfs", "rootfs_options", "signal", "string", "subdir",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
-_WITH_FIELD = {"bool", "caps", "console", "count", "hostname", "id", "path", "rootfs", "signal", "string", "subdir"}
+_WITH_FIELD = {
+    "bool",
+    "caps",
+    "command",
+    "console",
+    "count",
+    "hostname",
+    "id",
+    "path",
+    "rootfs",
+    "signal",
+    "string",
+    "subdir",
+}
 _WITH_MAX = {"count", "id"}
 _NAME = re.compile(r"lxc(\.(N|[a-z0-9_-]+))+(\.\*)?")
 

@@ -17,6 +17,7 @@ from sampan.config.language import size
 from sampan.config.mounts import Wrong
 from sampan.core.errors import SampanError
 
+_WORD = re.compile(r"""(?:[^ \t"']|"[^"]*"|'[^']*')+""")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{limit.NAME_LEN_MAX - 1}}}")
 _CGROUP_FILE = re.compile(rf"(?=[^.])(?=.*\.)[a-z0-9_.-]{{1,{limit.NAME_LEN_MAX}}}")
@@ -46,6 +47,12 @@ class Context:
 
 
 def _string(value: str, on: Context) -> None:
+    on.keep(value)
+
+
+def _command(value: str, on: Context) -> None:
+    if len(found := _WORD.findall(value)) > limit.WORDS_MAX or not found or _WORD.sub("", value).strip(limit.BLANKS):
+        raise Wrong("must be at most 64 words (WORDS_MAX), each quote closed")
     on.keep(value)
 
 
@@ -211,7 +218,8 @@ def _nic_flags(value: str, on: Context) -> None:
 
 
 READERS: dict[str, Callable[[str, Context], None]] = {
-    "arch": _arch, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup, "console": _console,
+    "arch": _arch, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup, "command": _command,
+    "console": _console,
     "count": _number, "devices_allow": _devices, "devices_deny": _devices, "environment": _environment,
     "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount, "mount_auto": _mount_auto,
     "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_type": _nic_type, "only": _only,

@@ -140,8 +140,8 @@ def test_blanks_quotes_comments_and_ends_of_lines(read: Reader) -> None:
 
 
 def test_quotes_go_only_in_pairs(read: Reader) -> None:
-    got = read("lxc.init.cmd = \"/bin/a\" -x 'y'\nlxc.execute.cmd = 'x\"\n")
-    assert got.fields == ["init_cmd=\"/bin/a\" -x 'y'", "execute_cmd='x\""]
+    got = read('lxc.init.cmd = "/bin/a" -x \'y\'\nlxc.console.logfile = "/x"\nlxc.environment = A=\'x"\n')
+    assert got.fields == ["console_logfile=/x", "init_cmd=\"/bin/a\" -x 'y'", "env=A='x\""]
 
 
 def test_a_value_may_hold_an_equals_sign(read: Reader) -> None:
@@ -363,6 +363,8 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.init.uid = 0x0", "from 0 to"),
         ("lxc.init.gid = root", "from 0 to"),
         ("lxc.init.cwd = tmp", "must be absolute"),
+        ("lxc.init.cmd = /bin/sh -c 'a", "each quote closed"),
+        ("lxc.execute.cmd = " + "w " * 65, "WORDS_MAX"),
         ("lxc.signal.stop = SIGTERM", "not supported: the container always ends with SIGKILL"),
         ("lxc.signal.halt = TERM", "must be a signal"),
         ("lxc.signal.halt = SIGFOO", "must be a signal"),
@@ -571,7 +573,7 @@ def test_every_key_of_the_table_is_known_and_answered_as_it_says(read: Reader) -
         got = read(f"lxc.network.type = empty\n{name} = \x7e\n")
         status = table.modern(key).status
         assert "unknown key" not in got.said, name
-        any_text = table.modern(key).kind in ("string", "subdir", "cgroup", "cgroup2")
+        any_text = table.modern(key).kind in ("command", "string", "subdir", "cgroup", "cgroup2")
         assert got.good == (status == "ignored" or any_text), name
         assert ("not supported: " in got.said) == (status == "unsupported" or table.modern(key).kind == "only"), name
 

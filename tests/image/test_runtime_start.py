@@ -118,6 +118,12 @@ def test_exit_codes_of_what_cannot_run(lab: Lab) -> None:
     assert lab.sampan("start", "nosuch").returncode == 1
 
 
+def test_quotes_keep_the_words_of_a_command_together(lab: Lab) -> None:
+    name = lab.make("words", "lxc.execute.cmd = /bin/sh -c 'echo \"two  words\"; exit 7'")
+    done = lab.sampan("execute", name)
+    assert (done.returncode, done.stdout) == (7, "two  words\n"), done.stderr
+
+
 def test_pid_one_of_an_app_waits_for_its_orphans(lab: Lab) -> None:
     name = lab.make("orphan")
     script = "(sleep 0.3; echo late) & echo first"
