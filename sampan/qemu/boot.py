@@ -12,9 +12,10 @@ from typing import NoReturn
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
-from sampan.qemu import accel, machine, prepare
-from sampan.qemu.instance import Exit, Instance, Sockets
-from sampan.qemu.machine import BootOptions, Wiring
+from sampan.qemu import prepare
+from sampan.qemu.instance import Exit, Instance
+from sampan.qemu.machine import BootOptions
+from sampan.qemu.plan import Plan
 from sampan.serial.session import COMMAND_SECONDS, LOGIN_SECONDS, Result
 from sampan.serial.sync import LoopThread, SyncConsole, shared_loop
 from sampan.serial.terminal import Left, Terminal, announce, raw_mode
@@ -108,22 +109,10 @@ class Machine:
 
 def start(board_or_folder: str | Path, options: BootOptions | None = None) -> Machine:
     """Start QEMU on an image and return at once; the caller closes the machine."""
-    options = options or BootOptions()
-    image, folder = prepare.find(board_or_folder)
-    choice = accel.choose(image, folder, options.accel)
-    if options.qmp is not None:
-        prepare.free_socket_path(options.qmp)
-    data = prepare.data_disk(image, folder, options)
-    log = prepare.open_log(folder, options.log)
-    log.note(f"{image.board}: {choice.accel} ({choice.reason})")
+    plan = Plan.make(board_or_folder, options or BootOptions())
+    log = prepare.open_log(plan.folder, plan.options.log)
     thread = shared_loop()
-
-    async def begin() -> Instance:
-        sockets = Sockets.make()
-        wiring = Wiring(sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), data)
-        return await Instance.start(machine.argv(image, folder, options, wiring, choice.accel), sockets, log)
-
-    return Machine(thread.call(begin()), image, folder, choice.reason, thread)
+    return Machine(thread.call(plan.launch(log)), plan.image, plan.folder, plan.choice.reason, thread)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ import contextlib
 import shlex
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sampan.core.errors import SampanError
@@ -17,10 +17,12 @@ from sampan.qemu.qmp import Qmp, QmpError
 from sampan.serial.clock import Deadline, WallClock
 from sampan.serial.console import Console
 from sampan.serial.errors import BootFailed, ConsoleError
+from sampan.serial.linerun import LineRunner, shrink
 from sampan.serial.log import LineLog
 from sampan.serial.transport import socket_transport
 
-Reason = Literal["poweroff", "reset", "panic", "quit", "killed", "died"]
+Reason = Literal["poweroff", "reset", "panic", "watchdog", "quit", "killed", "died"]
+OnEvent = Callable[[str, Mapping[str, object]], None]
 
 _QUIT_SECONDS = 3.0
 _DRAIN_SECONDS = 2.0
@@ -58,6 +60,13 @@ class Sockets:
     def make(cls) -> Sockets:
         return cls(*socket.socketpair(), *socket.socketpair())
 
+    def with_line(self, line: LineRunner) -> Sockets:
+        """The same with `line` between our end of the console and QEMU's. On a running loop."""
+        console, host = socket.socketpair()
+        line.start(host, self.console)
+        shrink(self.console_theirs)
+        return replace(self, console=console)
+
     def close_theirs(self) -> None:
         self.console_theirs.close()
         self.qmp_theirs.close()
@@ -75,6 +84,7 @@ class Instance:
         self.argv = list(argv)
         self.log = log
         self.events: list[tuple[str, Mapping[str, object]]] = []
+        self.on_event: OnEvent | None = None  #: told of every QMP event (name, data)
         self._stderr = b""
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
@@ -133,6 +143,8 @@ class Instance:
         self.log.note(f"QMP {name} {dict(data) if data else ''}".rstrip())
         if name == "SHUTDOWN":
             self._shutdown = str(data.get("reason", ""))
+        if self.on_event is not None:
+            self.on_event(name, data)
 
     def _on_stderr(self, data: bytes) -> None:
         self._stderr = (self._stderr + data)[-_STDERR_KEPT:]
@@ -155,8 +167,11 @@ class Instance:
             await asyncio.sleep(0.005)
 
     def _verdict(self, status: int) -> Reason:
-        if self.console.panicked:
+        happened = {name for name, _ in self.events}
+        if self.console.panicked or "GUEST_PANICKED" in happened:
             return "panic"
+        if "WATCHDOG" in happened and self._shutdown == "guest-reset":
+            return "watchdog"
         if self._asked is not None and (status == 0 or self._asked == "killed"):
             return self._asked
         by_event: dict[str, Reason] = {"guest-shutdown": "poweroff", "guest-reset": "reset", "guest-panic": "panic"}
@@ -184,6 +199,7 @@ class Instance:
         if end.reason == "died":
             return self._died()
         words = {"poweroff": "powered off", "reset": "rebooted", "quit": "was ended", "killed": "was killed"}
+        words["watchdog"] = "was reset by its watchdog"
         what = f"the machine {words.get(end.reason, end.reason)}"
         if not self._up:
             return self.console.error(BootFailed, f"{what} before there was a login")

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
+from sampan.serial.linespec import LineSpec
 
 Cgroup = Literal["v1", "v2", "hybrid"]
 AccelChoice = Literal["auto", "tcg", "kvm"]
@@ -35,6 +36,10 @@ class BootOptions:
     accel: AccelChoice = "auto"
     qmp: Path | None = None  #: unix socket for a second QMP client
     log: Path | None = None  #: console log; default run/console.log beside image.json
+    reboot: bool = False  #: let a reset reboot the machine; else it ends QEMU
+    watchdog: bool = False  #: an Intel 6300ESB watchdog on the PCI bus
+    display: bool = False  #: a graphics card, for screenshots
+    line: str = ""  #: simulate a serial line between QEMU and its users, see sampan.serial.linespec
 
     def __post_init__(self) -> None:
         if self.cgroup not in CGROUPS:
@@ -43,6 +48,8 @@ class BootOptions:
             )
         if self.ram and not _SIZE.match(self.ram):
             raise SampanError(f"--ram {self.ram}: not a size", hint="such as 256M or 1G", code=EXIT_USAGE)
+        if self.line:
+            LineSpec.parse(self.line)
         if "\n" in self.append or "\0" in self.append:
             raise SampanError("--append: kernel parameters are one line", code=EXIT_USAGE)
 
@@ -69,13 +76,13 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         # Nothing but what is named here: no default NIC, floppy, CD or display; no network.
         *("-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config"),
         # A panic ends in a reset (panic=-1) and a reset ends QEMU: nothing waits for ever.
-        "-no-reboot",
+        *([] if options.reboot else ["-no-reboot"]),
         *("-chardev", f"socket,id=console,fd={wiring.console_fd}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
         *_second_qmp(options.qmp),
         *_entropy(qemu.rng),
         *_data_disk(qemu.drive, wiring.data, options),
-        *(part for device in qemu.devices for part in ("-device", device)),
+        *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
         *("-kernel", str(folder / image.kernel.boot.file)),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
         *("-append", cmdline(image, options)),
@@ -100,6 +107,12 @@ def _second_qmp(path: Path | None) -> list[str]:
         *("-chardev", f"socket,id=qmp2,path={_escaped(path)},server=on,wait=off"),
         *("-mon", "chardev=qmp2,mode=control"),
     ]
+
+
+def _extras(image: Image, options: BootOptions) -> list[str]:
+    """Devices that only some uses want."""
+    graphics = "VGA" if image.arch in ("x86", "x86_64") else "virtio-gpu-pci"
+    return [*(["i6300esb"] if options.watchdog else []), *([graphics] if options.display else [])]
 
 
 def _entropy(device: str) -> list[str]:

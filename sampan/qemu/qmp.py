@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
@@ -29,12 +30,13 @@ class Qmp:
         self._on_event = on_event
         self._watching: asyncio.Task[None] | None = None
 
-    async def connect(self, sock: socket.socket) -> bool:
-        """Greet QEMU; False when it ended before it answered."""
+    async def connect(self, where: socket.socket | Path) -> bool:
+        """Greet QEMU on a connected socket or at a socket's path; False when it is not there any more."""
         self._client.register_listener(self._listener)
-        sock.setblocking(False)
+        if isinstance(where, socket.socket):
+            where.setblocking(False)
         try:
-            await self._client.connect(sock)
+            await self._client.connect(where if isinstance(where, socket.socket) else str(where))
         except QMPError:
             return False
         self._watching = asyncio.create_task(self._watch())

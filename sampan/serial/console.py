@@ -151,6 +151,10 @@ class Console:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), min(_POLL, left))
 
+    def rebooted(self) -> None:
+        """The machine starts anew: an earlier panic is no reason to fail any more."""
+        self._panic = Panic()
+
     def clear(self) -> bytes:
         """Forget (and return) what has arrived and was not asked for."""
         return self._matcher.clear()

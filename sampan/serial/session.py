@@ -16,6 +16,7 @@ from sampan.serial.errors import CommandTimeout, LineNoise, LoginRefused, LoginT
 
 LOGIN_SECONDS = 60.0  #: of the machine's clock; a boot takes 2 to 5
 COMMAND_SECONDS = 60.0
+BOOT_SILENCE = 10.0  #: a booting kernel may say nothing for so long
 
 _FIRST_RETRY = 2.0
 _SILENCE = 0.5  #: seconds without a byte in the middle of an answer
@@ -70,15 +71,19 @@ class Session:
         self._tool = ""  #: the target's checksum tool; "" outside the loop
         self._one_at_a_time = asyncio.Lock()
 
-    async def login(self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS) -> None:
-        """From any state of a getty to a shell. Raises LoginTimeout, LoginRefused, KernelPanic, ..."""
+    async def login(
+        self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS, patience: float = BOOT_SILENCE
+    ) -> None:
+        """From any state of a getty to a shell. Raises LoginTimeout, LoginRefused, KernelPanic, ...
+
+        `patience`: seconds of silence until a newline is typed; short where nothing boots.
+        """
         console = self.console
         deadline = Deadline(console.clock, timeout)
         nonce = _nonce()
         done = shell.MARK + b"P" + nonce.encode()
         needles = [done, b"login: ", b"assword: ", b"ogin incorrect"]
         asked: set[str] = set()  # what was typed so far
-        patience = 10.0
         while deadline.left > 0:
             heard = console.received
             # A prompt is only a hint to look at once: what counts is the answer to the probe.

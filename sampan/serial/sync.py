@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sampan.serial.console import Console
 from sampan.serial.matcher import Match
-from sampan.serial.session import COMMAND_SECONDS, LOGIN_SECONDS, Result, Session
+from sampan.serial.session import BOOT_SILENCE, COMMAND_SECONDS, LOGIN_SECONDS, Result, Session
 
 _T = TypeVar("_T")
 _CANCEL_SECONDS = 5.0
@@ -67,8 +67,10 @@ class SyncConsole:
         self.session = Session(console)
         self._thread = thread or shared_loop()
 
-    def login(self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS) -> None:
-        self._thread.call(self.session.login(user, password, timeout))
+    def login(
+        self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS, patience: float = BOOT_SILENCE
+    ) -> None:
+        self._thread.call(self.session.login(user, password, timeout, patience))
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> Result:
         return self._thread.call(self.session.run(command, timeout))

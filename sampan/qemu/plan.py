@@ -1,0 +1,46 @@
+"""A boot that was decided on: everything that can be refused is refused before QEMU starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sampan.build.image import Image
+from sampan.qemu import accel, machine, prepare
+from sampan.qemu.accel import Choice
+from sampan.qemu.instance import Instance, Sockets
+from sampan.qemu.machine import BootOptions, Wiring
+from sampan.serial.linerun import LineRunner
+from sampan.serial.linespec import LineSpec
+from sampan.serial.log import LineLog
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An image, what the user wants of its boot, and what was made ready for it."""
+
+    image: Image
+    folder: Path
+    options: BootOptions
+    choice: Choice
+    data: Path
+
+    @classmethod
+    def make(cls, board_or_folder: str | Path, options: BootOptions) -> Plan:
+        """Find the image, choose the accelerator (which may try KVM once), make the data disk."""
+        image, folder = prepare.find(board_or_folder)
+        choice = accel.choose(image, folder, options.accel)
+        if options.qmp is not None:
+            prepare.free_socket_path(options.qmp)
+        return cls(image, folder, options, choice, prepare.data_disk(image, folder, options))
+
+    async def launch(self, log: LineLog) -> Instance:
+        """Start QEMU; the instance owns the log from now on."""
+        log.note(f"{self.image.board}: {self.choice.accel} ({self.choice.reason})")
+        sockets = Sockets.make()
+        wiring = Wiring(sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), self.data)
+        command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
+        if self.options.line:
+            log.note(f"a simulated line: {self.options.line}")
+            sockets = sockets.with_line(LineRunner(LineSpec.parse(self.options.line)))
+        return await Instance.start(command, sockets, log)

@@ -1,0 +1,190 @@
+"""Machines in the background, found by name: start, look, talk, end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from sampan.core.errors import EXIT_USAGE, SampanError
+from sampan.core.paths import ROOT, build_dir, shown
+from sampan.qemu import places, prepare
+from sampan.qemu.keeper import Request
+from sampan.qemu.machine import BootOptions
+from sampan.qemu.places import Place, State
+from sampan.qemu.process import MachineClock
+from sampan.qemu.qmp import Qmp
+from sampan.serial.clock import Deadline
+from sampan.serial.console import Console
+from sampan.serial.log import LineLog
+from sampan.serial.ports import open_port
+from sampan.serial.session import LOGIN_SECONDS
+from sampan.serial.sync import shared_loop
+from sampan.serial.terminal import Left, Terminal, announce, raw_mode
+
+_LOOK_SECONDS = 0.2
+#: Keepers started by this process; they are not waited for, only reaped when they have ended.
+_keepers: list[subprocess.Popen[bytes]] = []
+
+
+def up(board_or_folder: str, name: str = "", options: BootOptions | None = None, *, wait: bool = True) -> State:
+    """Start a machine in the background; `wait` until it asks for a login. Its state then.
+
+    Raises SampanError when the name is taken or the machine ends before that. A caller that is
+    killed while it waits takes the machine with it.
+    """
+    options = options or BootOptions()
+    image, folder = prepare.find(board_or_folder)
+    place = Place(name or image.board)
+    lock = place.claim()
+    try:
+        options = replace(options, qmp=place.qmp, log=place.log, data=options.data and options.data.absolute())
+        (place.folder / "request.json").write_bytes(Request(str(folder), options).encode())
+        keeper, status = _spawn(place, lock)
+    except BaseException:
+        place.remove()
+        raise
+    finally:
+        os.close(lock)
+    with os.fdopen(status, "rb", buffering=0) as pipe:
+        state = _until(pipe.fileno(), keeper, ("running", "paused") if wait else ("booting", "running", "paused"))
+    if state is None or not state.alive:
+        detail = state.detail or state.reason if state else _last_words(place)
+        raise SampanError(f"{place.name}: the machine did not come up: {detail}", hint=f"log: {shown(place.log)}")
+    return state
+
+
+def _spawn(place: Place, lock: int) -> tuple[subprocess.Popen[bytes], int]:
+    _keepers[:] = [keeper for keeper in _keepers if keeper.poll() is None]
+    reader, writer = os.pipe()
+    # The keeper is of this very checkout, and finds the same folders from another working directory.
+    env = os.environ | {"PYTHONPATH": str(ROOT), "SAMPAN_BUILD": str(build_dir())}
+    try:
+        with place.keeper_log.open("wb") as log:
+            keeper = subprocess.Popen(
+                [sys.executable, "-m", "sampan.qemu.keeper", place.name, str(writer)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock, writer),
+                cwd="/",
+                env=env,
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    _keepers.append(keeper)
+    return keeper, reader
+
+
+def _until(fd: int, keeper: subprocess.Popen[bytes], wanted: Sequence[str]) -> State | None:
+    """The first state that is wanted or the end; None when the keeper ends without a word."""
+    rest, state, deadline = b"", None, None
+    while True:
+        if select.select([fd], [], [], _LOOK_SECONDS)[0]:
+            data = os.read(fd, 65536)
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                state = msgspec.json.decode(line, type=State)
+                if state.state in wanted or not state.alive:
+                    return state
+        if deadline is None and state is not None and state.pid:
+            deadline = Deadline(MachineClock(state.pid), LOGIN_SECONDS)
+        if deadline is not None and deadline.left <= 0:
+            raise SampanError(f"{state.name if state else '?'}: no login within {LOGIN_SECONDS:g} s")
+    keeper.wait()
+    return None
+
+
+def _last_words(place: Place) -> str:
+    with contextlib.suppress(OSError):
+        lines = place.keeper_log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "its keeper ended"
+    return "its keeper ended"
+
+
+def ls() -> list[State]:
+    """Every machine that lives, and those that ended and were not cleared away."""
+    return [state for place in places.all_places() if (state := place.read()) is not None]
+
+
+def down(name: str) -> None:
+    """Cut a machine's power and forget it. Raises SampanError when there is none of this name."""
+    if not Place(name).down():
+        places.find(name)  # says what there is instead
+
+
+def qmp(name: str, command: str, arguments: Mapping[str, object] | None = None) -> object:
+    """One QMP command to a machine that lives; its answer."""
+    place, _ = places.find(name)
+    return shared_loop().call(_qmp(place, command, arguments))
+
+
+async def _qmp(place: Place, command: str, arguments: Mapping[str, object] | None) -> object:
+    client = Qmp(lambda name, data: None)
+    if not await client.connect(place.qmp):
+        raise SampanError(f"{place.name}: QEMU does not answer at {place.qmp}")
+    try:
+        return await client.execute(command, arguments)
+    finally:
+        await client.close()
+
+
+def screenshot(name: str, out: Path) -> None:
+    """Write what the machine's display shows, as PNG."""
+    _, state = places.find(name)
+    if not any(word in ("VGA", "virtio-gpu-pci") for word in state.argv):
+        raise SampanError(f"{name}: has no display", hint="start it with --display", code=EXIT_USAGE)
+    qmp(name, "screendump", {"filename": str(out.absolute()), "format": "png"})
+
+
+def console(name: str) -> Console:
+    """The console of a machine that lives, as one more client. On a loop; the caller closes it."""
+    place, state = places.find(name)
+    line = open_port(f"unix://{place.console}")
+    line.description = f"the console of {name}"
+    return Console(line, LineLog(None), MachineClock(state.pid))
+
+
+async def attached(name: str) -> Console:
+    """`console(name)`, started on the running loop. BREAK goes through QMP."""
+    joined = console(name)
+    place = Place(name)
+    if hasattr(joined.transport, "on_break"):
+        joined.transport.on_break = lambda: _qmp(place, "chardev-send-break", {"id": "console"})
+    joined.start()
+    return joined
+
+
+def terminal(name: str) -> int:
+    """Join stdin and stdout with a machine's console until the person quits or the machine ends."""
+
+    async def join() -> Left:
+        joined = await attached(name)
+        try:
+            return await Terminal(joined).run()
+        finally:
+            joined.close()
+
+    announce()
+    with raw_mode():
+        left = shared_loop().call(join())
+    if left == "quit":
+        print(f"\n[sampan: {name} runs on]", file=sys.stderr)
+        return 0
+    ended = Place(name).read()
+    reason = f": {ended.reason} {ended.detail}".rstrip() if ended and not ended.alive else ""
+    print(f"\n[sampan: the machine ended{reason}]", file=sys.stderr)
+    return 0
