@@ -14,8 +14,9 @@ from pathlib import Path
 from sampan.board import load
 from sampan.board.model import Board
 from sampan.build import action
+from sampan.build import devices as lists
 from sampan.build import kernel as kernels
-from sampan.build.image import FORMAT, File, Image, KernelInfo, save
+from sampan.build.image import FORMAT, DeviceList, File, Image, KernelInfo, save
 from sampan.core.errors import SampanError
 
 INITRDS = ("cpio.gz", "cpio.zst", "cpio")  #: in the order in which -initrd takes them
@@ -61,8 +62,17 @@ def initrd_of(formats: Iterable[str]) -> str:
     )
 
 
-def assemble(board: Board, *, kernel: Path, manifest: Path, data: Path, rootfs: Iterable[Path], folder: Path) -> Image:
-    """The content of image.json for files below `folder`."""
+def assemble(
+    board: Board,
+    *,
+    kernel: Path,
+    manifest: Path,
+    data: Path,
+    rootfs: Iterable[Path],
+    folder: Path,
+    devices: dict[str, DeviceList] | None = None,
+) -> Image:
+    """The content of image.json for files below `folder`; `devices` are lists by container."""
     info = kernels.load(kernel)
     images = rootfs_files(rootfs, folder)
     return Image(
@@ -85,6 +95,7 @@ def assemble(board: Board, *, kernel: Path, manifest: Path, data: Path, rootfs: 
         data=file_of(data, folder),
         cmdline=command_line(board),
         qemu=board.qemu,
+        devices=devices or {},
     )
 
 
@@ -94,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--kernel", type=Path, required=True, help="kernel.json")
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="the pristine data disk")
+    parser.add_argument("--devices", type=Path, help="devices.json")
     parser.add_argument("--rootfs", type=Path, nargs="+", required=True, metavar="rootfs.FORMAT")
     parser.add_argument("--out", type=Path, required=True, help="image.json; all files lie below its folder")
     return parser
@@ -111,6 +123,7 @@ def make(args: argparse.Namespace) -> None:
         data=args.data,
         rootfs=args.rootfs,
         folder=folder,
+        devices=lists.load(args.devices) if args.devices else None,
     )
     save(image, folder)
 

@@ -14,7 +14,7 @@ from sampan.board.model import Arch, Console, Qemu
 from sampan.core.errors import SampanError
 from sampan.core.files import sha256_file, write_bytes
 
-FORMAT = 1  #: raised when a reader of an older image.json would go wrong
+FORMAT = 2  #: raised when a reader of an older image.json would go wrong
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,6 +40,18 @@ class KernelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     modules: list[str]  #: loaded at boot, in order
 
 
+class DeviceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one container of the image may touch, resolved for its board and kernel by sampan.build.devices."""
+
+    facts: str  #: BOARD@KERNEL that the numbers are of; "" when no facts were needed
+    everything: bool  #: no allow-list: every device but what it denies
+    rules: list[str]  #: the smallest list, as `c 1:3 rw`; with everything: what it denies
+    nodes: list[str]  #: `/dev/rtc0 c 252:0`: what the list opens by exact number
+    errors: int  #: that lint finds
+    warnings: int
+    report: str  #: the page that tells why, relative to image.json; "" without facts
+
+
 class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of image.json."""
 
@@ -56,7 +68,7 @@ class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     cmdline: str  #: kernel command line, console= included
     qemu: Qemu
     partitions: list[str] = []  #: of a disk image; none yet
-    devices: list[str] = []  #: device rules of the containers; none yet
+    devices: dict[str, DeviceList] = {}  #: by container
 
 
 def save(image: Image, folder: Path) -> Path:

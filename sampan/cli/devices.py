@@ -11,6 +11,7 @@ from sampan.cli import (
     devices_lint,
     devices_names,
     devices_probe,
+    devices_report,
     devices_verify,
 )
 
@@ -21,6 +22,7 @@ _MODULES = (
     devices_export,
     devices_facts,
     devices_probe,
+    devices_report,
     devices_verify,
 )
 

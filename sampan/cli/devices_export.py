@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from sampan.cli.devices_generate import request, resolved
+from sampan.cli.devices_names import one
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import export as writers
 from sampan.devices import guard as guards
-from sampan.devices import naming, policyfile, store
+from sampan.devices import naming, policyfile
 
 
 @click.command("export")
@@ -35,7 +36,7 @@ def export(board: str, container: str | None, profiles: tuple[str, ...], form: s
 @click.option("--board", required=True, metavar="BOARD[@KERNEL]", help="Where the list was right.")
 def import_list(file: Path, board: str) -> None:
     """Rewrite the numbers in FILE as names: what they are on BOARD. Prints LXC's keys."""
-    click.echo(naming.named(policyfile.read(file), store.find(board)), nl=False)
+    click.echo(naming.named(policyfile.read(file), one(board)), nl=False)
 
 
 COMMANDS = (export, import_list)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from sampan.cli.devices_names import one
 from sampan.core import paths
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
-from sampan.devices import catalogue, export, policyfile, resolve, store
+from sampan.devices import catalogue, export, policyfile, resolve
 
 
 def request(function: Callable[..., None]) -> Callable[..., None]:
@@ -30,7 +31,7 @@ def resolved(board: str, container: str | None, profiles: tuple[str, ...]) -> re
         raise SampanError("neither a container nor a profile was named", code=EXIT_USAGE)
     policy = policyfile.read(config_file(container)) if container else policyfile.Policy("--profile", "lxc")
     policy.entries += [policyfile.entry(1, "allow", f"profile:{name}") for name in profiles]
-    return resolve.resolve(policy, store.find(board), catalogue.load())
+    return resolve.resolve(policy, one(board), catalogue.load())
 
 
 @click.command("generate")

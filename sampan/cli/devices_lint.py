@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from sampan.cli.devices_names import chosen
-from sampan.core.paths import build_dir
+from sampan.cli.devices_names import built, chosen
 from sampan.devices import catalogue, finding, lintreport, policyfile
 from sampan.devices import lint as linter
 
@@ -27,7 +25,7 @@ def lint(files: tuple[Path, ...], boards: tuple[str, ...], form: str, strict: bo
     Exit status 1 when there is an error, 2 when a file cannot be read.
     """
     facts = chosen(boards)
-    shipped = {name: release for name in {each.board for each in facts} if (release := _built(name))}
+    shipped = {name: release for name in {each.board for each in facts} if (release := built(name))}
     found = [
         each
         for file in files
@@ -37,15 +35,6 @@ def lint(files: tuple[Path, ...], boards: tuple[str, ...], form: str, strict: bo
     click.echo(_WRITERS[form](found), nl=False)
     if any(each.level == "error" or (strict and each.level == "warning") for each in found):
         raise click.exceptions.Exit(1)
-
-
-def _built(board: str) -> str:
-    """Release of the kernel that the board was last built with, or ""."""
-    try:
-        data = json.loads((build_dir() / board / "kernel" / "kernel.json").read_text(encoding="utf-8"))
-        return str(data["release"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 COMMANDS = (lint,)

@@ -7,6 +7,7 @@ import json
 import click
 
 from sampan.cli.table import print_table
+from sampan.core.paths import build_dir
 from sampan.devices import catalogue, names, store
 from sampan.devices.facts import Facts
 
@@ -17,6 +18,22 @@ _board = click.option("--board", "boards", multiple=True, metavar="BOARD[@KERNEL
 def chosen(boards: tuple[str, ...]) -> list[Facts]:
     """Facts of the boards a person named; all that are recorded when none."""
     return [facts for spec in boards for facts in store.select(spec)] if boards else store.load_all()
+
+
+def one(spec: str) -> Facts:
+    """Facts of BOARD@KERNEL; of BOARD alone those of the kernel that its image is built with."""
+    if "@" not in spec and (spec, built(spec)) in store.names():
+        return store.load(spec, built(spec))
+    return store.find(spec)
+
+
+def built(board: str) -> str:
+    """Release of the kernel that the board was last built with, or ""."""
+    try:
+        data = json.loads((build_dir() / board / "kernel" / "kernel.json").read_text(encoding="utf-8"))
+        return str(data["release"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _print(rows: list[dict[str, str]], as_json: bool) -> None:

@@ -216,7 +216,7 @@ def _proof(
 ) -> proof.Proof:
     names = {number: _called(live, number) for number in asked}
     bad = {each.number for each in wrong}
-    shown = [n for n in asked if n in live.by_number or n in bad or _model(wanted, n)]
+    shown = [n for n in asked if n in live.by_number or n in bad or verdict.letters(wanted, n)]
     return proof.Proof(
         board=live.board,
         kernel=live.kernel,
@@ -232,7 +232,7 @@ def _proof(
             proof.Row(
                 number=_words(number),
                 name=names[number],
-                wanted=_model(wanted, number),
+                wanted=verdict.letters(wanted, number),
                 found=_answered(seen.answers.get(number, verdict.REFUSED)),
             )
             for number in shown
@@ -255,16 +255,5 @@ def _words(number: Number) -> str:
     return f"{number[0]} {number[1]}:{number[2]}"
 
 
-def _model(model: RuleSet, number: Number) -> str:
-    given = {ask: model.verdict(*number, access) for ask, access in verdict.ASKS.items()}
-    return _letters(given["read"], given["write"], given["both"], given["mknod"])
-
-
 def _answered(answer: verdict.Answer) -> str:
-    return _letters(*(code == 0 for code in (answer.read, answer.write, answer.both, answer.mknod)))
-
-
-def _letters(read: bool, write: bool, both: bool, mknod: bool) -> str:
-    """rwm; `r|w` when each is allowed but not both at once."""
-    rw = "rw" if both else "r|w" if read and write else "r" * read + "w" * write
-    return rw + "m" * mknod
+    return verdict.spelled(*(code == 0 for code in (answer.read, answer.write, answer.both, answer.mknod)))

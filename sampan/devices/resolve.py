@@ -50,13 +50,38 @@ def resolve(policy: Policy, facts: Facts, rows: Catalogue) -> Resolved:
         try:
             grants = _apply(entry, grants, facts, rows)
         except SampanError as error:
-            hint = f"\n  hint: {error.hint}" if error.hint else ""
-            errors.append(f"{policy.path}:{entry.line}: {entry.text}: {error.message}{hint}")
-    if errors:
-        raise SampanError("\n".join(errors), code=EXIT_USAGE)
+            errors.append(_said(policy, entry, error))
+    _raise(errors)
     kept = tuple(_join(rule, grants) for rule in algebra.merge(grant.rule for grant in grants))
     exact = (facts.by_number.get((g.rule.kind, g.rule.major or 0, g.rule.minor or 0)) for g in kept if _exact(g.rule))
     return Resolved(facts, kept, tuple(node for node in exact if node))
+
+
+def require_names(policy: Policy, facts: Facts, rows: Catalogue) -> None:
+    """Refuse a policy that asks by name for what the board has not, or what nobody gave a reason for.
+
+    Numbers are left as they are: lint judges them.
+    """
+    errors = []
+    for entry in policy.entries:
+        try:
+            if entry.form == "wrong":
+                raise SampanError(entry.wrong)
+            if entry.form == "name":
+                _granted(entry, facts, rows)
+        except SampanError as error:
+            errors.append(_said(policy, entry, error))
+    _raise(errors)
+
+
+def _said(policy: Policy, entry: Entry, error: SampanError) -> str:
+    hint = f"\n  hint: {error.hint}" if error.hint else ""
+    return f"{policy.path}:{entry.line}: {entry.text}: {error.message}{hint}"
+
+
+def _raise(errors: list[str]) -> None:
+    if errors:
+        raise SampanError("\n".join(errors), code=EXIT_USAGE)
 
 
 def _exact(rule: Rule) -> bool:

@@ -100,6 +100,17 @@ def _near(number: int | None) -> list[int]:
     return [0, 1] if number is None else [each for each in (number - 1, number, number + 1) if each >= 0]
 
 
+def letters(model: RuleSet, number: Number) -> str:
+    """What a model allows, as rwm; `r|w` when each is allowed but not both at once."""
+    return spelled(*(model.verdict(*number, access) for access in ASKS.values()))
+
+
+def spelled(read: bool, write: bool, both: bool, mknod: bool) -> str:
+    """Four answers as letters."""
+    rw = "rw" if both else "r|w" if read and write else "r" * read + "w" * write
+    return rw + "m" * mknod
+
+
 def spell(number: Number) -> str:
     """As prober.c takes it: c252:0."""
     return f"{number[0]}{number[1]}:{number[2]}"

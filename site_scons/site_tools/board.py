@@ -34,11 +34,29 @@ def containers(env, names):
     return env.Step("CONFIGS", target, [], "sampan.build.containers", args)
 
 
+def devices(env, board, kernel):
+    """devices.json with the device lists of the board's containers, and a page on each.
+
+    The facts are looked up by the kernel's release, which is known when it runs: all of the board are inputs.
+    """
+    names = board.rootfs.containers
+    pages = [f"$OUT/devices/{name}/report.html" for name in names]
+    facts = [env.File(str(path)) for path in sorted((paths.boards_dir() / board.name / "facts").glob("*.tsv"))]
+    configs = [f"#configs/containers/{name}.config" for name in names]
+    data = ["#configs/devices.toml", "#sampan/devices/report.html"]
+    args = f"{' '.join(names)} --board $BOARD --kernel $SOURCE --out $TARGET"
+    return env.Step(
+        "DEVICES", ["$OUT/devices/devices.json", *pages], kernel, "sampan.build.devices", args,
+        inputs=[*facts, *configs, *data],
+    )  # fmt: skip
+
+
 def generate(env):
     env.AddMethod(board_file, "BoardFile")
     env.AddMethod(kernel_inputs, "KernelInputs")
     env.AddMethod(board_overlay, "BoardOverlay")
     env.AddMethod(containers, "Containers")
+    env.AddMethod(devices, "Devices")
 
 
 def exists(env):
