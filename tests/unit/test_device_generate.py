@@ -119,7 +119,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert data["rules"][-1]["rule"] == "c 252:0 r"
     for wrong, message in [
         (["--board", "qemuarm@6.1"], "neither"),
-        (["--board", "qemuarm", "--profile", "base"], "which one"),
+        (["--board", "sabrelite", "--profile", "base"], "which one"),
         (["--board", "qemuarm@6.1", "--container", "sys_elinx"], "did you mean 'sys_elinux'"),
     ]:
         with pytest.raises(SampanError) as caught:
