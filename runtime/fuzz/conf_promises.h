@@ -56,6 +56,7 @@ static inline void load_and_check(const char *path)
 	check_lists();
 	check_string(c.utsname);
 	check_string(c.rootfs);
+	check_string(c.rootfs_data);
 	check_string(c.tty_dir);
 	check_string(c.init_cmd);
 	PROMISE(c.tty_max >= -1 && c.tty_max <= TTYS_MAX);

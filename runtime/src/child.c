@@ -47,7 +47,7 @@ static int make_root(struct start *s, int root)
 	if (dev_mount(root, s->ctr, c) < 0)
 		return -1;
 	times_mark("dev");
-	if (mnt_auto(root, c) < 0 || mnt_entries(root, s->ctr, c) < 0)
+	if (mnt_auto(root, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0)
 		return -1;
 	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
@@ -122,8 +122,8 @@ static int steps(struct start *s, int sync)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
 		return err_set("leave the session");
 	umask(0);
-	if ((root = root_prepare(c)) < 0 || make_root(s, root) < 0 || set_stdio(s) < 0 ||
-	    sync_ready(sync, &s->ptys) < 0)
+	if ((root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0 || make_root(s, root) < 0 ||
+	    set_stdio(s) < 0 || sync_ready(sync, &s->ptys) < 0)
 		return -1;
 	times_mark("ready");
 	/* Host files must have been opened by now: behind the pivot they are gone. */

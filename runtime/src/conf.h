@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include "limits.h"
 #include "rules.h"
@@ -47,7 +48,11 @@ struct conf_nic {
 	const char *link, *name, *hwaddr, *mtu, *pair;
 };
 
-enum auto_mode { AUTO_OFF, AUTO_RO, AUTO_MIXED, AUTO_RW };
+enum root_kind {                        /* PLAIN: what stands at the path decides */
+	ROOT_PLAIN, ROOT_DIR, ROOT_IMAGE, ROOT_OVERLAY,
+};
+
+enum auto_mode { AUTO_OFF, AUTO_RO, AUTO_MIXED, AUTO_RW, AUTO_DEFAULT };
 
 enum conf_arch { ARCH_UNSET, ARCH_32, ARCH_64 };         /* personality(2) */
 
@@ -61,10 +66,13 @@ struct conf {
 	const char *file;               /* outermost file */
 	const char *utsname;
 	enum conf_arch arch;
-	const char *rootfs;             /* absolute, without "dir:"; NULL: the host's root */
+	const char *rootfs;             /* without its "dir:"; NULL: the host's root */
+	enum root_kind root_kind, root_backend; /* by prefix; by lxc.rootfs.backend */
 	const char *rootfs_mount;
 	unsigned long rootfs_flags, rootfs_propagation;   /* MS_*, of lxc.rootfs.options */
+	const char *rootfs_data;        /* what is left of them, for the file system of an image */
 	enum auto_mode auto_proc, auto_sys, auto_cgroup;
+	bool auto_cgroup_full, auto_cgroup_force;
 	int autodev;                    /* -1 not said, 0, 1 */
 	unsigned nmounts;
 	struct conf_mount mount[MOUNTS_MAX];
@@ -92,6 +100,12 @@ struct conf {
 	size_t used;                    /* bytes of `bytes` in use */
 	char bytes[CONF_BYTES_MAX];
 };
+
+/* Is this last layer of an overlay a fresh tmpfs: "tmpfs" or "tmpfs,size=16m"? */
+static inline bool root_upper_tmpfs(const char *layer)
+{
+	return strncmp(layer, "tmpfs", 5) == 0 && (layer[5] == '\0' || layer[5] == ',');
+}
 
 enum conf_level { CONF_NOTE, CONF_WARNING, CONF_ERROR };
 

@@ -13,7 +13,8 @@ enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
 enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 
 enum conf_kind {                        /* one reader each, in conf_values.c */
-	KIND_ARCH, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
+	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND,
+	KIND_CONSOLE, KIND_COUNT,
 	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_ENVIRONMENT, KIND_FSTAB, KIND_HOSTNAME,
 	KIND_ID, KIND_INCLUDE, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_CLEAR,
 	KIND_NIC_FLAGS, KIND_NIC_TYPE, KIND_ONLY, KIND_PATH, KIND_ROOTFS, KIND_ROOTFS_OPTIONS,
@@ -90,6 +91,12 @@ const char *load_net_clear(struct load *l, const char *value);
 const char *load_nic_clear(struct load *l, const char *value);
 const char *load_nic_type(struct load *l, const char *value);
 const char *load_nic_flags(struct load *l, const char *value);
+
+/* conf_root.c: the same */
+const char *load_rootfs(struct load *l, const char *value);
+const char *load_backend(struct load *l, const char *value);
+const char *load_rootfs_options(struct load *l, const char *value);
+const char *load_mount_auto(struct load *l, const char *value);
 
 /* conf_names.c: -1 when the name is unknown */
 int capability_number(const char *name);

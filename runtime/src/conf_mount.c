@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "conf_load.h"
+#include "words.h"
 
 enum { SOURCE, TARGET, TYPE, OPTIONS, DUMP, PASS, FIELDS };
 
@@ -117,31 +118,6 @@ static unsigned split(char *text, char *field[SPLIT_MAX])
 			*text++ = '\0';
 	}
 	return n;
-}
-
-static bool octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-/* \040 and its like, in place; false for \000, which no string can hold. */
-static bool unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text != '\0'; text++, out++) {
-		int c = *text;
-
-		if (c == '\\' && octal(text[1]) && octal(text[2]) && octal(text[3]) && text[1] < '4') {
-			c = (text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0');
-			text += 3;
-		}
-		if (c == 0)
-			return false;
-		*out = (char)c;
-	}
-	*out = '\0';
-	return true;
 }
 
 static bool number(const char *text)

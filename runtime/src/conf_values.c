@@ -43,15 +43,6 @@ static const char *read_path(struct load *l, const char *value)
 	return keep_field(l, value);
 }
 
-static const char *read_rootfs(struct load *l, const char *value)
-{
-	if (strncmp(value, "dir:", 4) == 0)
-		value += 4;
-	else if (value[0] != '\0' && value[0] != '/' && strchr(value, ':') != NULL)
-		return "not supported: the root file system must be a directory";
-	return read_path(l, value);
-}
-
 static const char *read_console(struct load *l, const char *value)
 {
 	return strcmp(value, "none") == 0 ? keep_field(l, value) : read_path(l, value);
@@ -253,73 +244,6 @@ static const char *read_fstab(struct load *l, const char *value)
 	return NULL;
 }
 
-static const char *read_rootfs_options(struct load *l, const char *value)
-{
-	struct conf_mount m = { .at = l->at, .flags = MS_BIND };     /* it is a directory */
-	const char *why = load_options(l, value, &m);
-
-	if (why != NULL)
-		return why;
-	if (m.optional || m.relative || m.create != CREATE_NONE)
-		return "create=, optional and relative belong to lxc.mount.entry";
-	l->c->rootfs_flags = m.flags & ~(unsigned long)(MS_BIND | MS_REC);
-	l->c->rootfs_propagation = m.propagation;
-	return NULL;
-}
-
-/* What follows the first colon of proc:mixed, without LXC's :force. */
-static int auto_mode(const char *text, enum auto_mode absent)
-{
-	if (text[0] == '\0' || strcmp(text, ":force") == 0)
-		return (int)absent;
-	if (strcmp(text, ":mixed") == 0 || strcmp(text, ":mixed:force") == 0)
-		return AUTO_MIXED;
-	if (strcmp(text, ":ro") == 0 || strcmp(text, ":ro:force") == 0)
-		return AUTO_RO;
-	if (strcmp(text, ":rw") == 0 || strcmp(text, ":rw:force") == 0)
-		return AUTO_RW;
-	return -1;
-}
-
-static const char *auto_word(struct conf *c, const char *word)
-{
-	size_t n = strcspn(word, ":");
-	int mode = auto_mode(word + n, AUTO_MIXED);
-	enum auto_mode *to = NULL;
-
-	if (n == 4 && strncmp(word, "proc", n) == 0 && mode != AUTO_RO)
-		to = &c->auto_proc;
-	else if (n == 3 && strncmp(word, "sys", n) == 0)
-		to = &c->auto_sys;
-	else if ((n == 6 && strncmp(word, "cgroup", n) == 0) ||
-		 (n == 7 && strncmp(word, "cgroup2", n) == 0))
-		to = &c->auto_cgroup;
-	else if (strncmp(word, "cgroup-full", n) == 0 && n == 11)
-		return "not supported: cgroup-full would show the host's cgroups";
-	else if (n == 8 && strncmp(word, "shmounts", n) == 0)
-		return "not supported: shmounts";
-	if (to == NULL || mode < 0)
-		return "must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[:ro|mixed|rw]";
-	*to = (enum auto_mode)mode;
-	return NULL;
-}
-
-static const char *read_mount_auto(struct load *l, const char *value)
-{
-	struct conf *c = l->c;
-	const char *why;
-	char word[32];
-
-	if (value[0] == '\0')
-		c->auto_proc = c->auto_sys = c->auto_cgroup = AUTO_OFF;
-	for (const char *p = value; (p = next_word(p, word, sizeof(word))) != NULL;) {
-		why = auto_word(c, word);
-		if (why != NULL)
-			return why;
-	}
-	return NULL;
-}
-
 static const char *read_cgroup_v1(struct load *l, const char *value)
 {
 	return load_cgroup(l, value, false);
@@ -342,6 +266,7 @@ static const char *read_devices_deny(struct load *l, const char *value)
 
 static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_ARCH] = read_arch,
+	[KIND_BACKEND] = load_backend,
 	[KIND_BOOL] = read_bool,
 	[KIND_CAPS] = read_caps,
 	[KIND_CGROUP] = read_cgroup_v1,
@@ -357,15 +282,15 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_ID] = read_id,
 	[KIND_INCLUDE] = read_include,
 	[KIND_MOUNT] = read_mount,
-	[KIND_MOUNT_AUTO] = read_mount_auto,
+	[KIND_MOUNT_AUTO] = load_mount_auto,
 	[KIND_NET_CLEAR] = load_net_clear,
 	[KIND_NIC_CLEAR] = load_nic_clear,
 	[KIND_NIC_FLAGS] = load_nic_flags,
 	[KIND_NIC_TYPE] = load_nic_type,
 	[KIND_ONLY] = read_only,
 	[KIND_PATH] = read_path,
-	[KIND_ROOTFS] = read_rootfs,
-	[KIND_ROOTFS_OPTIONS] = read_rootfs_options,
+	[KIND_ROOTFS] = load_rootfs,
+	[KIND_ROOTFS_OPTIONS] = load_rootfs_options,
 	[KIND_SIGNAL] = read_signal,
 	[KIND_STRING] = read_string,
 	[KIND_SUBDIR] = read_subdir,

@@ -9,6 +9,7 @@
 static const char names[FEAT_COUNT][16] = {
 	"clone3", "openat2", "open_tree", "mount_setattr", "pidfd",
 	"close_range", "cgroup_kill", "cgroup_ns", "ptpeer", "setns_pidfd",
+	"loop_configure",
 };
 
 static uint32_t missing;

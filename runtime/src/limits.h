@@ -13,6 +13,7 @@
 #define CONF_DEPTH_MAX   8       /* nesting of lxc.include */
 #define CONF_ERRORS_MAX  32      /* errors reported before the reader gives up */
 #define MOUNTS_MAX       128     /* lxc.mount.entry and fstab lines */
+#define LAYERS_MAX       8       /* lower layers of an overlay root */
 #define CGVALUES_MAX     64      /* lxc.cgroup.* values that are not device rules */
 #define DEVRULES_MAX     512     /* device rules, after merging and before */
 #define NICS_MAX         8       /* lxc.net.N */

@@ -5,10 +5,13 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include "feat.h"
+#include "lines.h"
 #include "mount.h"
 #include "path.h"
 #include "sys.h"
+#include "words.h"
 
 static const struct {
 	unsigned long ms;
@@ -65,6 +68,42 @@ static int reopen(int dst, const struct stat *want)
 	return take_fd(&fd);
 }
 
+int mnt_top(int dst)
+{
+	return reopen(dst, NULL);
+}
+
+/* What a mount has been given already (nosuid of the host's disk) stays. */
+int mnt_flags(const char *place, unsigned long flags)
+{
+	struct statvfs fs;
+
+	if (statvfs(place, &fs) < 0)
+		return -1;
+	flags |= fs.f_flag & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC);
+	return mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | (flags & ~(unsigned long)MS_REC), NULL);
+}
+
+/* All mounts at and below `top`: the kernel itself changes only one at a time. */
+static int flags_below(int top, unsigned long flags)
+{
+	char path[PATH_LEN_MAX], place[PATH_LEN_MAX];
+	ssize_t n = readlink(fd_path(top).s, path, sizeof(path) - 1);
+	struct lines l CLEAN_LINES;
+
+	l.fd = -1;
+	if (n < 0 || !lines_open(&l, "/proc/self/mountinfo"))
+		return -1;
+	for (char *line; (line = lines_next(&l)) != NULL;) {
+		if (!nth_word(line, 4, place, sizeof(place)) || !unescape(place) ||
+		    strncmp(place, path, (size_t)n) != 0 || (place[n] != '/' && place[n] != '\0'))
+			continue;
+		if (mnt_flags(place, flags) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Kernels before 5.12: bind, then change the flags of the mount we find there. */
 static int bind_old(int src, int dst, unsigned long flags)
 {
@@ -79,7 +118,7 @@ static int bind_old(int src, int dst, unsigned long flags)
 	top = reopen(dst, &st);
 	if (top < 0)
 		return -1;
-	return mount(NULL, fd_path(top).s, NULL, MS_REMOUNT | MS_BIND | (flags & ~(unsigned long)MS_REC), NULL);
+	return flags & MS_REC ? flags_below(top, flags) : mnt_flags(fd_path(top).s, flags);
 }
 
 /* The flags are on the mount before anybody can see it. -2: the kernel cannot. */
@@ -96,7 +135,7 @@ static int bind_new(int src, int dst, unsigned long flags)
 	tree = sys_open_tree(src, "", SYS_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | rec);
 	if (tree < 0)
 		return feat_lost(FEAT_OPEN_TREE) ? -2 : -1;
-	if (attr.attr_set && sys_mount_setattr(tree, AT_EMPTY_PATH, &attr) < 0)
+	if (attr.attr_set && sys_mount_setattr(tree, AT_EMPTY_PATH | rec, &attr) < 0)
 		return feat_lost(FEAT_MOUNT_SETATTR) ? -2 : -1;
 	return sys_move_mount(tree, dst);
 }

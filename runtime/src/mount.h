@@ -5,7 +5,7 @@
 #define SAMPAN_MOUNT_H
 
 #include <stdbool.h>
-#include "conf.h"
+#include "cgroup.h"
 #include "sampan.h"
 
 /* A new file system on the directory `dst`. `where` is for messages. */
@@ -14,6 +14,12 @@ int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, c
 
 /* Binds `src` on `dst`; `flags` are MS_REC and the attributes the new mount gets. */
 int mnt_bind(int src, int dst, unsigned long flags, const char *where);
+
+/* The mount that lies on the directory `dst` by now: an O_PATH descriptor, or -1 and errno. */
+int mnt_top(int dst);
+
+/* Adds attributes (MS_RDONLY ...) to the mount at `place`. -1 and errno. */
+int mnt_flags(const char *place, unsigned long flags);
 
 /* Where a configured target lies inside the root: no leading or trailing slashes. */
 void mnt_inside(const struct ctr *ctr, const struct conf *conf, const char *target, char *out,
@@ -25,8 +31,10 @@ bool mnt_covers(const struct ctr *ctr, const struct conf *conf, const char *plac
 /* All of lxc.mount.entry, in order. */
 int mnt_entries(int root, const struct ctr *ctr, const struct conf *conf);
 
-/* lxc.mount.auto: proc, sys, cgroup. */
-int mnt_auto(int root, const struct conf *conf);
+/* lxc.mount.auto: proc, sys, cgroup; `cg` are the container's own directories. */
+int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, const struct cg *cg);
+int mnt_auto_cgroup(int root, const struct conf *conf, const struct cg_host *host,
+		    const struct cg *cg);
 
 /* A procfs of our pid namespace on /proc unless one is there (execute). */
 int mnt_proc_if_none(int root);

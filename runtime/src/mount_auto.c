@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include "cgroup.h"
 #include "mount.h"
 #include "path.h"
 #include "sys.h"
@@ -84,34 +83,13 @@ static int auto_sys(int root, enum auto_mode mode)
 	return 0;
 }
 
-/* The whole tree is one hierarchy here; the cgroup namespace hides the rest of it. */
-static int auto_cgroup(int root, enum auto_mode mode)
-{
-	unsigned long flags = NO_ALL | (mode == AUTO_RO ? MS_RDONLY : 0);
-	CLEAN_FD int fd = -1;
-	struct cg_host host;
-
-	if (cg_detect(&host) < 0)
-		return -1;
-	if (strcmp(cg_layout(&host), "v2") != 0) {
-		err_plain("lxc.mount.auto = cgroup: not supported with cgroups %s",
-			  cg_layout(&host));
-		err_hint("it works on a system that has cgroup v2 alone");
-		return -1;
-	}
-	fd = root_open(root, "sys/fs/cgroup", O_DIRECTORY);
-	if (fd < 0)
-		return err_set("mount point /sys/fs/cgroup");
-	return mnt_fs("cgroup2", fd, "cgroup2", flags, NULL, "sys/fs/cgroup");
-}
-
-int mnt_auto(int root, const struct conf *conf)
+int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, const struct cg *cg)
 {
 	if (conf->auto_proc != AUTO_OFF && auto_proc(root, conf->auto_proc) < 0)
 		return -1;
 	if (conf->auto_sys != AUTO_OFF && auto_sys(root, conf->auto_sys) < 0)
 		return -1;
-	if (conf->auto_cgroup != AUTO_OFF && auto_cgroup(root, conf->auto_cgroup) < 0)
+	if (conf->auto_cgroup != AUTO_OFF && mnt_auto_cgroup(root, conf, host, cg) < 0)
 		return -1;
 	return 0;
 }

@@ -1,28 +1,107 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
+#include "dev.h"
+#include "layers.h"
+#include "mount.h"
+#include "path.h"
 #include "root.h"
 #include "sys.h"
 #include "util.h"
 
-int root_prepare(const struct conf *conf)
+static int bind_dir(const struct conf *conf, int place)
 {
-	const char *path = conf->rootfs ? conf->rootfs : "/";
-	int fd;
+	CLEAN_FD int fd = openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	/* Slave, not private: what is mounted or unmounted on the host later still arrives. */
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return err_set("cut mount propagation to the host");
-	if (conf->rootfs && mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0) {
-		err_set("root file system %s", path);
+	if (conf->rootfs_data)
+		return err_plain("lxc.rootfs.options: a folder has no option %s", conf->rootfs_data);
+	if (fd < 0) {
+		err_set("root file system %s", conf->rootfs);
 		if (errno == ENOENT)
 			err_hint("it is lxc.rootfs.path of %s; make the directory and put a root "
 				 "file system in it", conf->file);
 		return -1;
 	}
-	fd = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_set("root file system %s", path) : fd;
+	return mnt_bind(fd, place < 0 ? fd : place, MS_REC, conf->rootfs + 1);
+}
+
+/* Where it is mounted, or -1: on itself. */
+static int open_place(const struct conf *conf, int statedir)
+{
+	const char *wanted = conf->rootfs_mount;
+	int fd = wanted ? openat(AT_FDCWD, wanted, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd >= 0 || layers_none(conf))
+		return fd;
+	return mnt_top(statedir);       /* as our mount namespace has it: that of `statedir` is the host's */
+}
+
+static bool lacks(int root, const char *place)
+{
+	CLEAN_FD int fd = root_open(root, place, 0);
+
+	return fd < 0 && errno == ENOENT;
+}
+
+/* Mount points that would have to be made in it. */
+static bool lacks_any(int root, const struct ctr *ctr, const struct conf *conf, bool app)
+{
+	char inside[PATH_LEN_MAX];
+
+	if ((dev_wanted(ctr, conf) && lacks(root, "dev")) || (conf->auto_sys && lacks(root, "sys")) ||
+	    ((app || conf->auto_proc) && lacks(root, "proc")))
+		return true;
+	for (unsigned i = 0; i < conf->nmounts; i++) {
+		mnt_inside(ctr, conf, conf->mount[i].target, inside, sizeof(inside));
+		if (conf->mount[i].create != CREATE_NONE && lacks(root, inside))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A read-only root without all mount points: an overlay supplies them, and is made
+ * read-only in the end. Without overlays in the kernel the mount that fails is named.
+ */
+static int cover(int root, const struct ctr *ctr, struct conf *conf, bool app, int statedir)
+{
+	CLEAN_FD int place = -1, top = -1;
+	struct statvfs fs;
+
+	if (fstatvfs(root, &fs) < 0 || !(fs.f_flag & ST_RDONLY) || !lacks_any(root, ctr, conf, app))
+		return -1;
+	place = mnt_top(statedir);
+	if (place < 0 || layers_cover(root, place) < 0)
+		return -1;
+	top = mnt_top(statedir);
+	conf->rootfs_flags |= MS_RDONLY;
+	return take_fd(&top);
+}
+
+int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedir)
+{
+	CLEAN_FD int place = -1, root = -1;
+	int covered;
+
+	/* Slave, not private: what is mounted or unmounted on the host later still arrives. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return err_set("cut mount propagation to the host");
+	if (!conf->rootfs) {
+		root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return root < 0 ? err_set("open /") : take_fd(&root);
+	}
+	place = open_place(conf, statedir);
+	if ((layers_none(conf) ? bind_dir(conf, place) : layers_mount(conf, place)) < 0)
+		return -1;
+	root = place < 0 ? openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC) :
+			   mnt_top(place);
+	if (root < 0)
+		return err_set("root file system %s", conf->rootfs);
+	covered = cover(root, ctr, conf, app, statedir);
+	return covered < 0 ? take_fd(&root) : covered;
 }
 
 static int pivot(int root)
@@ -44,15 +123,14 @@ static int pivot(int root)
 
 int root_enter(int root, const struct conf *conf)
 {
-	unsigned long flags = conf->rootfs_flags & ~(unsigned long)(MS_REC | MS_BIND);
-
-	if (conf->rootfs && pivot(root) < 0)
+	if (!conf->rootfs)
+		return 0;
+	if (pivot(root) < 0)
 		return -1;
 	/* Not recursive: the mounts on top have their own flags. */
-	if (conf->rootfs && flags && mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | flags, NULL) < 0)
+	if (conf->rootfs_flags && mnt_flags("/", conf->rootfs_flags) < 0)
 		return err_set("lxc.rootfs.options");
-	if (conf->rootfs && conf->rootfs_propagation &&
-	    mount(NULL, "/", NULL, conf->rootfs_propagation, NULL) < 0)
+	if (conf->rootfs_propagation && mount(NULL, "/", NULL, conf->rootfs_propagation, NULL) < 0)
 		return err_set("propagation of lxc.rootfs.options");
 	return 0;
 }

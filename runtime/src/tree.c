@@ -15,22 +15,6 @@
 
 enum { DEPTH_MAX = 128 };               /* a descriptor each */
 
-/* The kernel writes a blank in a path as \040, and so on. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
 int tree_mounted(const char *path, char *found, unsigned long size)
 {
 	char real[PATH_LEN_MAX * 4], at[PATH_LEN_MAX * 4];

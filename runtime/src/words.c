@@ -94,3 +94,27 @@ bool split_command(char *text, char *argv[WORDS_MAX + 1])
 	argv[n] = NULL;
 	return !quote && n > 0;
 }
+
+static bool octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+bool unescape(char *text)
+{
+	char *out = text;
+
+	for (; *text != '\0'; text++, out++) {
+		int c = *text;
+
+		if (c == '\\' && octal(text[1]) && octal(text[2]) && octal(text[3]) && text[1] < '4') {
+			c = (text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0');
+			text += 3;
+		}
+		if (c == 0)
+			return false;
+		*out = (char)c;
+	}
+	*out = '\0';
+	return true;
+}

@@ -23,4 +23,7 @@ bool nth_word(const char *line, unsigned n, char *buf, size_t size);
  */
 bool split_command(char *text, char *argv[WORDS_MAX + 1]);
 
+/* \040 and its like, in place; false for \000, which no string can hold. */
+bool unescape(char *text);
+
 #endif

@@ -57,12 +57,17 @@ static void scalars(void)
 	text("utsname", c.utsname);
 	number("arch", (long long)c.arch, ARCH_UNSET);
 	text("rootfs", c.rootfs);
+	number("root_kind", c.root_kind, ROOT_PLAIN);
+	number("root_backend", c.root_backend, ROOT_PLAIN);
 	text("rootfs_mount", c.rootfs_mount);
 	number("rootfs_flags", (long long)c.rootfs_flags, 0);
 	number("rootfs_propagation", (long long)c.rootfs_propagation, 0);
+	text("rootfs_data", c.rootfs_data);
 	number("auto_proc", c.auto_proc, AUTO_OFF);
 	number("auto_sys", c.auto_sys, AUTO_OFF);
 	number("auto_cgroup", c.auto_cgroup, AUTO_OFF);
+	number("auto_cgroup_full", c.auto_cgroup_full, 0);
+	number("auto_cgroup_force", c.auto_cgroup_force, 0);
 	number("autodev", c.autodev, -1);
 	number("pty_max", c.pty_max, -1);
 	number("tty_max", c.tty_max, -1);

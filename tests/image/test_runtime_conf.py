@@ -296,12 +296,25 @@ def test_includes_are_nested_to_a_limit(read: Reader) -> None:
     [
         ("lxc.arch = armv7l", ["arch=1"]),
         ("lxc.arch = x86_64", ["arch=2"]),
-        ("lxc.rootfs.path = dir:/r", ["rootfs=/r"]),
+        ("lxc.rootfs.path = dir:/r", ["rootfs=/r", "root_kind=1"]),
+        ("lxc.rootfs.path = btrfs:/r", ["rootfs=/r", "root_kind=1"]),
+        ("lxc.rootfs.path = loop:/r.img", ["rootfs=/r.img", "root_kind=2"]),
+        ("lxc.rootfs.path = lvm:/dev/vg/r", ["rootfs=/dev/vg/r", "root_kind=2"]),
+        ("lxc.rootfs.path = overlayfs:/l1:/l2:/u", ["rootfs=/l1:/l2:/u", "root_kind=3"]),
+        ("lxc.rootfs.path = overlay:/l:tmpfs,size=1m", ["rootfs=/l:tmpfs,size=1m", "root_kind=3"]),
+        ("lxc.rootfs.path = /odd:name", ["rootfs=/odd:name"]),
+        ("lxc.rootfs.backend = overlayfs", ["root_backend=3"]),
+        ("lxc.rootfs.options = noload,ro", ["rootfs_flags=1", "rootfs_data=noload"]),
         ("lxc.rootfs.options = ro,noatime,rslave", [
             "rootfs_flags=1025", f"rootfs_propagation={SLAVE | REC}"]),
-        ("lxc.rootfs.backend = dir", []),
-        ("lxc.mount.auto = proc sys:ro cgroup:rw:force", ["auto_proc=2", "auto_sys=1", "auto_cgroup=3"]),
+        ("lxc.rootfs.backend = dir", ["root_backend=1"]),
+        ("lxc.mount.auto = proc sys:ro cgroup:rw:force", ["auto_proc=2", "auto_sys=1", "auto_cgroup=3", "auto_cgroup_force=1"]),
         ("lxc.mount.auto = proc:rw\tsys:mixed", ["auto_proc=3", "auto_sys=2"]),
+        ("lxc.mount.auto = cgroup", ["auto_cgroup=4"]),
+        ("lxc.mount.auto = cgroup-full:mixed", ["auto_cgroup=2", "auto_cgroup_full=1"]),
+        ("lxc.mount.auto = cgroup2:ro:force", ["auto_cgroup=1", "auto_cgroup_force=1"]),
+        ("lxc.mount.auto = shmounts:/a", [f"mount=/a|/dev/.lxc-mounts|none||0x5000|{SLAVE | REC:#x}|1|"]),
+        ("lxc.mount.auto = shmounts:/a:/b", [f"mount=/a|/b|none||0x5000|{SLAVE | REC:#x}|1|"]),
         ("lxc.autodev = 0", ["autodev=0"]),
         ("lxc.pts = 1024", ["pty_max=1024"]),
         ("lxc.tty = 4", ["tty_max=4"]),
@@ -341,16 +354,23 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.uts.name = " + "a" * 65, "a host name is"),
         ("lxc.arch = vax", "unknown architecture"),
         ("lxc.rootfs.path = rootfs", "must be absolute"),
-        ("lxc.rootfs.path = overlay:/a:/b", "not supported: the root file system must be a directory"),
+        ("lxc.rootfs.path = overlay:/a", "must be overlay:LOWER:UPPER"),
+        ("lxc.rootfs.path = overlay:/a:b", "each layer must be an absolute path"),
+        ("lxc.rootfs.path = overlay:tmpfs:/b", "each layer must be an absolute path"),
+        ("lxc.rootfs.path = overlay:" + ":".join("/a" for _ in range(10)), "LAYERS_MAX"),
+        ("lxc.rootfs.path = zfs:/a", "not supported: a root file system is dir:"),
         ("lxc.rootfs.path = /" + "a" * 1024, "PATH_LEN_MAX"),
-        ("lxc.rootfs.backend = btrfs", "not supported: the root file system must be a directory"),
+        ("lxc.rootfs.backend = zfs", "not supported: a root file system is dir:"),
         ("lxc.rootfs.options = idmap=container", "not supported: idmap="),
-        ("lxc.rootfs.options = ro,size=1m", "a bind mount has no option size=1m"),
         ("lxc.rootfs.options = create=dir", "belong to lxc.mount.entry"),
         ("lxc.mount.auto = proc:ro", "must be of proc"),
         ("lxc.mount.auto = pro", "must be of proc"),
-        ("lxc.mount.auto = cgroup-full:rw", "not supported: cgroup-full"),
-        ("lxc.mount.auto = shmounts:/a", "not supported: shmounts"),
+        ("lxc.mount.auto = cgroup-full:no", "must be of proc"),
+        ("lxc.mount.auto = cgroup:force:rw", "must be of proc"),
+        ("lxc.mount.auto = proc:mixed:force", "must be of proc"),
+        ("lxc.mount.auto = shmounts:a", "must be shmounts:/HOST/FOLDER"),
+        ("lxc.mount.auto = shmounts:/a:b", "must be shmounts:/HOST/FOLDER"),
+        ("lxc.mount.auto = shmounts", "must be of proc"),
         ("lxc.autodev = 2", "from 0 to 1"),
         ("lxc.autodev = yes", "from 0 to 1"),
         ("lxc.tty.max = 17", "from 0 to 16"),
@@ -573,9 +593,10 @@ def test_every_key_of_the_table_is_known_and_answered_as_it_says(read: Reader) -
         got = read(f"lxc.network.type = empty\n{name} = \x7e\n")
         status = table.modern(key).status
         assert "unknown key" not in got.said, name
-        any_text = table.modern(key).kind in ("command", "string", "subdir", "cgroup", "cgroup2")
+        any_text = table.modern(key).kind in ("command", "string", "subdir", "cgroup", "cgroup2", "rootfs_options")
         assert got.good == (status == "ignored" or any_text), name
-        assert ("not supported: " in got.said) == (status == "unsupported" or table.modern(key).kind == "only"), name
+        refused = status == "unsupported" or table.modern(key).kind in ("only", "backend")
+        assert ("not supported: " in got.said) == refused, name
 
 
 # -- the effective configuration

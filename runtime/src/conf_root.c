@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* How lxc.rootfs.* and lxc.mount.auto are read. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include "conf_load.h"
+
+static const struct {
+	char name[10];
+	unsigned char kind;
+} backends[] = {
+	{ "dir", ROOT_DIR }, { "btrfs", ROOT_DIR }, { "loop", ROOT_IMAGE }, { "lvm", ROOT_IMAGE },
+	{ "overlay", ROOT_OVERLAY }, { "overlayfs", ROOT_OVERLAY },
+};
+
+static const char no_backend[] = "not supported: a root file system is dir:, loop:, overlay:, "
+				 "btrfs:, lvm: or a plain path";
+
+static enum root_kind backend(const char *name, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		if (strlen(backends[i].name) == n && memcmp(backends[i].name, name, n) == 0)
+			return backends[i].kind;
+	return ROOT_PLAIN;
+}
+
+static const char *check_layers(const char *value)
+{
+	unsigned n = 0;
+
+	for (; *value != '\0'; n++) {
+		size_t length = strcspn(value, ":");
+		bool last = value[length] == '\0';
+
+		if (value[0] != '/' && !(last && root_upper_tmpfs(value)))
+			return "each layer must be an absolute path; the last may be tmpfs";
+		value += length + !last;
+	}
+	if (n < 2)
+		return "must be overlay:LOWER:UPPER";
+	return n > LAYERS_MAX + 1 ? "more layers than the runtime holds (LAYERS_MAX)" : NULL;
+}
+
+const char *load_rootfs(struct load *l, const char *value)
+{
+	size_t n = value[0] == '/' ? 0 : strcspn(value, ":");
+	enum root_kind kind = ROOT_PLAIN;
+	const char *why = NULL;
+
+	if (n > 0 && value[n] == ':') {
+		kind = backend(value, n);
+		if (kind == ROOT_PLAIN)
+			return no_backend;
+		value += n + 1;
+	}
+	if (kind == ROOT_OVERLAY)
+		why = check_layers(value);
+	else if (value[0] != '\0' && value[0] != '/')
+		why = "the path must be absolute";
+	if (why == NULL && kind != ROOT_OVERLAY && strlen(value) >= PATH_LEN_MAX)
+		why = "the path is too long (PATH_LEN_MAX)";
+	if (why != NULL)
+		return why;
+	l->c->root_kind = kind;
+	l->c->rootfs = value[0] != '\0' ? load_keep(l, value) : NULL;
+	return NULL;
+}
+
+const char *load_backend(struct load *l, const char *value)
+{
+	l->c->root_backend = backend(value, strlen(value));
+	return value[0] != '\0' && l->c->root_backend == ROOT_PLAIN ? no_backend : NULL;
+}
+
+const char *load_rootfs_options(struct load *l, const char *value)
+{
+	struct conf_mount m = { .at = l->at };
+	const char *why = load_options(l, value, &m);
+
+	if (why != NULL)
+		return why;
+	if (m.optional || m.relative || m.create != CREATE_NONE)
+		return "create=, optional and relative belong to lxc.mount.entry";
+	l->c->rootfs_flags = m.flags & ~(unsigned long)(MS_BIND | MS_REC);
+	l->c->rootfs_propagation = m.propagation;
+	l->c->rootfs_data = m.data;
+	return NULL;
+}
+
+/* ---- lxc.mount.auto --------------------------------------------------------- */
+
+/* What follows the first colon of proc:mixed; -1: nothing that is known. */
+static int auto_mode(const char *text)
+{
+	static const char words[][7] = { "", ":ro", ":mixed", ":rw" };
+
+	for (int i = 0; i < (int)ARRAY_SIZE(words); i++)
+		if (strcmp(text, words[i]) == 0)
+			return i == 0 ? (int)AUTO_DEFAULT : i;
+	return -1;
+}
+
+/* shmounts:HOST[:INSIDE]: mounts made in HOST later on appear INSIDE. */
+static const char *auto_shared(struct load *l, char *host)
+{
+	char line[2 * PATH_LEN_MAX + 64], *inside = strchr(host, ':');
+
+	if (inside != NULL)
+		*inside++ = '\0';
+	if (host[0] != '/' || (inside != NULL && inside[0] != '/'))
+		return "must be shmounts:/HOST/FOLDER[:/FOLDER/INSIDE]";
+	snprintf(line, sizeof(line), "%s %s none rbind,create=dir,rslave 0 0", host,
+		 inside != NULL ? inside : "/dev/.lxc-mounts");
+	load_mount(l, line);
+	return NULL;
+}
+
+static bool is(const char *word, size_t n, const char *name)
+{
+	return strlen(name) == n && memcmp(word, name, n) == 0;
+}
+
+static const char *auto_word(struct load *l, char *word)
+{
+	size_t n = strcspn(word, ":");
+	struct conf *c = l->c;
+	enum auto_mode *to = NULL;
+	bool full = is(word, n, "cgroup-full");
+	char *force = strstr(word, ":force");
+	int mode;
+
+	if (is(word, n, "shmounts") && word[n] == ':')
+		return auto_shared(l, word + n + 1);
+	if (full || is(word, n, "cgroup") || is(word, n, "cgroup2")) {
+		to = &c->auto_cgroup;
+		c->auto_cgroup_full = full;
+		c->auto_cgroup_force = force != NULL && force[6] == '\0';
+		if (c->auto_cgroup_force)
+			*force = '\0';
+	} else if (is(word, n, "proc")) {
+		to = &c->auto_proc;
+	} else if (is(word, n, "sys")) {
+		to = &c->auto_sys;
+	}
+	mode = auto_mode(word + n);
+	if (to == NULL || mode < 0 || (to == &c->auto_proc && mode == AUTO_RO))
+		return "must be of proc[:mixed|rw], sys[:ro|mixed|rw], "
+		       "cgroup[-full][:ro|mixed|rw][:force], shmounts:/HOST[:/INSIDE]";
+	*to = mode == (int)AUTO_DEFAULT && to != &c->auto_cgroup ? AUTO_MIXED : (enum auto_mode)mode;
+	return NULL;
+}
+
+const char *load_mount_auto(struct load *l, const char *value)
+{
+	char words[CONF_LINE_MAX + 1], *save, *w;
+	struct conf *c = l->c;
+	const char *why = NULL;
+
+	if (value[0] == '\0')
+		c->auto_proc = c->auto_sys = c->auto_cgroup = AUTO_OFF;
+	snprintf(words, sizeof(words), "%s", value);
+	for (w = strtok_r(words, " \t", &save); w && !why; w = strtok_r(NULL, " \t", &save))
+		why = auto_word(l, w);
+	return why;
+}
