@@ -23,8 +23,8 @@ Status = Literal["implemented", "ignored", "unsupported"]
 #: How the runtime reads a value: one handler each in conf_values.c and its neighbours.
 Kind = Literal[
     "arch", "backend", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow",
-    "devices_deny", "environment", "fstab", "hostname", "id", "include", "mount", "mount_auto", "net_clear", "nic_clear",
-    "nic_flags", "nic_type", "only", "path", "rootfs", "rootfs_options", "signal", "string", "subdir",
+    "devices_deny", "environment", "fstab", "hostname", "id", "include", "mount", "mount_auto", "net_clear",
+    "nic_clear", "nic_flags", "nic_type", "only", "path", "rootfs", "rootfs_options", "signal", "string", "subdir",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)

@@ -44,8 +44,8 @@ class Options:
         return bool(self.words & BINDS)
 
 
-def options(text: str, *, bind: bool = False) -> Options:
-    """Options from `a,b,c`; `bind` when the mount is one without saying so."""
+def options(text: str) -> Options:
+    """Options from `a,b,c`."""
     out = Options()
     for word in filter(None, text.split(",")):
         if word in FLAGS | BINDS | PROPAGATIONS | OWN:
@@ -56,7 +56,7 @@ def options(text: str, *, bind: bool = False) -> Options:
             raise Wrong("not supported: idmap=, containers do not have a user namespace yet")
         else:
             out.data.append(word)
-    if out.data and (bind or out.bind):
+    if out.data and out.bind:
         raise Wrong(f"a bind mount has no option {','.join(out.data)}")
     return out
 

@@ -21,10 +21,9 @@ _WORD = re.compile(r"""(?:[^ \t"']|"[^"]*"|'[^']*')+""")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{limit.NAME_LEN_MAX - 1}}}")
 _CGROUP_FILE = re.compile(rf"(?=[^.])(?=.*\.)[a-z0-9_.-]{{1,{limit.NAME_LEN_MAX}}}")
-_AUTO = re.compile(
-    r"(?P<proc>proc(:(mixed|rw))?(:force)?)|(?P<sys>sys(:(ro|mixed|rw))?(:force)?)"
-    r"|(?P<cgroup>cgroup2?(:(ro|mixed|rw))?(:force)?)"
-)
+_AUTO = re.compile(r"proc(:(mixed|rw))?|sys(:(ro|mixed|rw))?|cgroup(2|-full)?(:(ro|mixed|rw))?(:force)?")
+_BACKENDS = ("dir", "btrfs", "loop", "lvm", "overlay", "overlayfs")
+_NO_BACKEND = "not supported: a root file system is dir:, loop:, overlay:, btrfs:, lvm: or a plain path"
 
 NET_TYPES = ("empty", "none")
 
@@ -65,12 +64,32 @@ def _path(value: str, on: Context) -> None:
 
 
 def _rootfs(value: str, on: Context) -> None:
-    if value.startswith("dir:"):
-        value = value.removeprefix("dir:")
-    elif not value.startswith("/") and ":" in value:
-        raise Wrong("not supported: the root file system must be a directory")
-    if value:
+    prefix, colon, rest = value.partition(":")
+    if not value.startswith("/") and colon:
+        _backend(prefix, on)
+        value = rest
+    if colon and prefix.startswith("overlay"):
+        _layers(value)
+        on.keep(value)
+    elif value:
         _path(value, on)
+
+
+def _backend(value: str, on: Context) -> None:
+    if value not in _BACKENDS:
+        raise Wrong(_NO_BACKEND)
+
+
+def _layers(value: str) -> None:
+    layers = value.split(":") if value else []
+    for at, layer in enumerate(layers, 1):
+        fresh = at == len(layers) and layer.partition(",")[0] == "tmpfs"
+        if not layer.startswith("/") and not fresh:
+            raise Wrong("each layer must be an absolute path; the last may be tmpfs")
+    if len(layers) < 2:
+        raise Wrong("must be overlay:LOWER:UPPER")
+    if len(layers) > limit.LAYERS_MAX + 1:
+        raise Wrong("more layers than the runtime holds (LAYERS_MAX)")
 
 
 def _console(value: str, on: Context) -> None:
@@ -160,18 +179,26 @@ def _fstab(value: str, on: Context) -> None:
 
 
 def _rootfs_options(value: str, on: Context) -> None:
-    if mounts.options(value, bind=True).words & mounts.OWN:
+    given = mounts.options(value)
+    if given.words & mounts.OWN:
         raise Wrong("create=, optional and relative belong to lxc.mount.entry")
+    if given.data:
+        on.keep(",".join(given.data))
 
 
 def _mount_auto(value: str, on: Context) -> None:
     for word in value.split():
-        if word.partition(":")[0] == "cgroup-full":
-            raise Wrong("not supported: cgroup-full would show the host's cgroups")
-        if word.partition(":")[0] == "shmounts":
-            raise Wrong("not supported: shmounts")
-        if not _AUTO.fullmatch(word):
-            raise Wrong("must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[:ro|mixed|rw]")
+        name, colon, rest = word.partition(":")
+        if name == "shmounts" and colon:
+            host, two, inside = rest.partition(":")
+            if not host.startswith("/") or (two and not inside.startswith("/")):
+                raise Wrong("must be shmounts:/HOST/FOLDER[:/FOLDER/INSIDE]")
+            _mount(f"{host} {inside if two else '/dev/.lxc-mounts'} none rbind,create=dir,rslave 0 0", on)
+        elif not _AUTO.fullmatch(word):
+            raise Wrong(
+                "must be of proc[:mixed|rw], sys[:ro|mixed|rw], cgroup[-full][:ro|mixed|rw][:force], "
+                "shmounts:/HOST[:/INSIDE]"
+            )
 
 
 def _cgroup(value: str, on: Context) -> None:
@@ -218,11 +245,10 @@ def _nic_flags(value: str, on: Context) -> None:
 
 
 READERS: dict[str, Callable[[str, Context], None]] = {
-    "arch": _arch, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup, "command": _command,
-    "console": _console,
-    "count": _number, "devices_allow": _devices, "devices_deny": _devices, "environment": _environment,
-    "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount, "mount_auto": _mount_auto,
-    "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_type": _nic_type, "only": _only,
-    "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options, "signal": _signal, "string": _string,
-    "subdir": _subdir,
+    "arch": _arch, "backend": _backend, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup,
+    "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
+    "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount,
+    "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags,
+    "nic_type": _nic_type, "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
+    "signal": _signal, "string": _string, "subdir": _subdir,
 }  # fmt: skip

@@ -60,7 +60,9 @@ APPLETS = [
 ]
 
 #: Each switch of SAMPAN_DISABLE, that is every fallback for an old kernel.
-ALL_OFF = "clone3,openat2,open_tree,mount_setattr,pidfd,close_range,cgroup_kill,cgroup_ns,ptpeer,setns_pidfd,loop_configure"
+ALL_OFF = (
+    "clone3,openat2,open_tree,mount_setattr,pidfd,close_range,cgroup_kill,cgroup_ns,ptpeer,setns_pidfd,loop_configure"
+)
 
 Result = subprocess.CompletedProcess[str]
 _serial = itertools.count()

@@ -308,7 +308,8 @@ def test_includes_are_nested_to_a_limit(read: Reader) -> None:
         ("lxc.rootfs.options = ro,noatime,rslave", [
             "rootfs_flags=1025", f"rootfs_propagation={SLAVE | REC}"]),
         ("lxc.rootfs.backend = dir", ["root_backend=1"]),
-        ("lxc.mount.auto = proc sys:ro cgroup:rw:force", ["auto_proc=2", "auto_sys=1", "auto_cgroup=3", "auto_cgroup_force=1"]),
+        ("lxc.mount.auto = proc sys:ro cgroup:rw:force", [
+            "auto_proc=2", "auto_sys=1", "auto_cgroup=3", "auto_cgroup_force=1"]),
         ("lxc.mount.auto = proc:rw\tsys:mixed", ["auto_proc=3", "auto_sys=2"]),
         ("lxc.mount.auto = cgroup", ["auto_cgroup=4"]),
         ("lxc.mount.auto = cgroup-full:mixed", ["auto_cgroup=2", "auto_cgroup_full=1"]),

@@ -186,8 +186,8 @@ def test_a_legacy_backend_names_the_kind(lab: Lab, source: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["execute", "start"])
 def test_missing_mount_points_of_a_readonly_root(any_lab: Lab, source: Path, verb: str) -> None:
-    for gone in ("dev", "proc", "sys"):
-        shutil.rmtree(source / gone)
+    for missing in ("dev", "proc", "sys"):
+        shutil.rmtree(source / missing)
     (source / "sbin/init").unlink()
     (source / "sbin/init").write_text("#!/bin/sh\nls /dev/null /proc/self/mounts /sys/kernel /data/deep\ntouch /x\n")
     (source / "sbin/init").chmod(0o755)
