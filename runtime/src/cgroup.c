@@ -14,7 +14,7 @@
 void cg_init(struct cg *cg)
 {
 	memset(cg, 0, sizeof(*cg));
-	cg->v2fd = -1;
+	cg->v2fd = cg->program = -1;
 }
 
 /* ---- planning ---------------------------------------------------------- */
@@ -268,7 +268,8 @@ int cg_open_v2(struct cg *cg)
 void cg_close(struct cg *cg)
 {
 	close_fd(&cg->v2fd);
-	cg->v2fd = -1;
+	close_fd(&cg->program);
+	cg->v2fd = cg->program = -1;
 }
 
 /*
@@ -295,18 +296,26 @@ int cg_join(const struct cg *cg, bool all)
 	return 0;
 }
 
+int cg_policy_load(struct cg *cg, const struct conf *conf, const struct cg_host *host)
+{
+	if (!conf->devices.set || cg->v2fd < 0 || cg_find(host, "devices"))
+		return 0;
+	cg->program = devpolicy_bpf_load(&conf->devices);
+	return cg->program < 0 ? -1 : 0;
+}
+
 int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host)
 {
 	const struct cg_hier *devices = cg_find(host, "devices");
 
 	if (!conf->devices.set)
 		return 0;
+	if (cg->program >= 0)
+		return devpolicy_bpf(cg->v2fd, cg->program);
 	for (unsigned i = 0; i < cg->n; i++) {
 		const struct cg_dir *d = &cg->dir[i];
 		CLEAN_FD int fd = -1;
 
-		if (!devices && d->v2 && cg->v2fd >= 0)
-			return devpolicy_bpf(cg->v2fd, &conf->devices);
 		if (!devices || &host->hier[d->hier] != devices)
 			continue;
 		fd = openat(AT_FDCWD, d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

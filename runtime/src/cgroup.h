@@ -35,6 +35,7 @@ struct cg_dir {
 struct cg {
 	unsigned n;
 	int v2fd;                       /* directory, for CLONE_INTO_CGROUP and bpf(2), or -1 */
+	int program;                    /* device policy on v2, loaded but not in force, or -1 */
 	struct cg_dir dir[CG_MAX];
 };
 
@@ -42,6 +43,7 @@ void cg_init(struct cg *cg);
 
 /* Finds what is mounted (below $SAMPAN_CGROUP_ROOT when that is set). */
 int cg_detect(struct cg_host *host);
+bool cg_quick(struct cg_host *host);    /* faster, true where v2 is all there is to find */
 const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl);    /* v1 */
 const struct cg_hier *cg_find_v2(const struct cg_host *host);
 const char *cg_layout(const struct cg_host *host);      /* "v1", "v2", "hybrid", "none" */
@@ -57,6 +59,8 @@ int cg_join(const struct cg *cg, bool all);
 int cg_open_v2(struct cg *cg);          /* v2fd, when there is such a directory */
 void cg_close(struct cg *cg);
 
+/* Loads the program of a policy that v2 has to hold: slow, and nothing need wait for it. */
+int cg_policy_load(struct cg *cg, const struct conf *conf, const struct cg_host *host);
 int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host);
 
 /* Processes in the container, counted up to `most`. */

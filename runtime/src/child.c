@@ -43,8 +43,9 @@ static int join_cgroups(struct start *s)
 static int make_root(struct start *s, int root)
 {
 	const struct conf *c = s->conf;
+	CLEAN_FD int dev = -1;
 
-	if (dev_mount(root, s->ctr, c) < 0)
+	if (dev_mount(root, s->ctr, c, &dev) < 0)
 		return -1;
 	times_mark("dev");
 	if (mnt_auto(root, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0)
@@ -52,7 +53,7 @@ static int make_root(struct start *s, int root)
 	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
 	times_mark("mounts");
-	if (dev_fill(root, s->ctr, c, &s->ptys) < 0)
+	if (dev_fill(root, dev, s->ctr, c, &s->ptys) < 0)
 		return -1;
 	times_mark("ptys");
 	return 0;

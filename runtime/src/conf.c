@@ -166,8 +166,9 @@ static void add_fstab(struct load *l)
 
 static void defaults(struct conf *c, const char *file)
 {
-	/* The strings at the end need no zeroes, and their pages stay untouched. */
-	memset(c, 0, offsetof(struct conf, bytes));
+	/* Used before? Fresh memory is zero, and its pages stay untouched, as do the strings at the end. */
+	if (c->file)
+		memset(c, 0, offsetof(struct conf, bytes));
 	c->file = file;
 	c->autodev = c->pty_max = c->tty_max = -1;
 	rules_init(&c->devices);

@@ -121,7 +121,8 @@ struct conf_msg {
 typedef void conf_sink(const struct conf_msg *msg, void *arg);
 
 /*
- * Reads FILE and everything it includes. Returns 0, or -1 when there was an error
+ * Reads FILE and everything it includes into `c`, which is all zero or has been loaded
+ * before. Returns 0, or -1 when there was an error
  * (each went to `sink`; reading goes on, so a person sees all of them at once) or
  * FILE could not be opened.
  */

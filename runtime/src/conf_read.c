@@ -29,6 +29,7 @@ char *load_trim(char *text)
 
 struct reader {
 	int fd, error;                  /* errno of a read that failed */
+	off_t left;                     /* of a file whose size is known: no read for its end */
 	size_t at, end;
 	char bytes[4096];
 };
@@ -40,8 +41,9 @@ static int next_byte(struct reader *r)
 
 	if (r->at == r->end) {
 		do
-			n = read(r->fd, r->bytes, sizeof(r->bytes));
+			n = r->left == 0 ? 0 : read(r->fd, r->bytes, sizeof(r->bytes));
 		while (n < 0 && errno == EINTR);
+		r->left -= n;
 		if (n <= 0) {
 			r->error = n < 0 ? errno : 0;
 			return -1;
@@ -83,9 +85,9 @@ static bool next_line(struct reader *r, char line[CONF_LINE_MAX + 1], const char
 	return any || c == '\n';
 }
 
-static void load_lines(struct load *l, int fd, const char *file, load_line_fn *line)
+static void load_lines(struct load *l, int fd, off_t size, const char *file, load_line_fn *line)
 {
-	struct reader r = { .fd = fd };
+	struct reader r = { .fd = fd, .left = size ? size : -1 };
 	struct where outer = l->at;
 	char text[CONF_LINE_MAX + 1];
 	const char *why;
@@ -121,18 +123,17 @@ static bool is_open(const struct load *l, const struct stat *st)
  */
 static int open_input(struct load *l, int at, const char *name, struct stat *st)
 {
-	int fd = -1;
+	int fd = -1, known = fstatat(at, name, st, 0);
 
-	if (fstatat(at, name, st, 0) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
+	if (known == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
 		load_error(l, "not a regular file");
 		return -1;
 	}
-	fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && fstat(fd, st) == 0)
-		return fd;
-	load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
-	close_fd(&fd);
-	return -1;
+	if (known == 0)
+		fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		load_error(l, load_text(l, "cannot open: %s", strerror(errno)));
+	return fd;
 }
 
 static void load_file(struct load *l, int at, const char *name, const char *path)
@@ -157,7 +158,7 @@ static void load_file(struct load *l, int at, const char *name, const char *path
 	l->open[l->depth].dev = st.st_dev;
 	l->open[l->depth++].ino = st.st_ino;
 	if (S_ISREG(st.st_mode))
-		load_lines(l, fd, file, load_line);
+		load_lines(l, fd, st.st_size, file, load_line);
 	else if (S_ISDIR(st.st_mode) && l->depth > 1)
 		load_dir(l, fd, file);
 	else
@@ -236,7 +237,7 @@ void load_fstab(struct load *l, const char *path, load_line_fn *line)
 	int fd CLEAN_FD = open_input(l, AT_FDCWD, path, &st);
 
 	if (fd >= 0 && S_ISREG(st.st_mode))
-		load_lines(l, fd, path, line);
+		load_lines(l, fd, st.st_size, path, line);
 	else if (fd >= 0)
 		load_error(l, "not a regular file");
 }

@@ -29,7 +29,6 @@ int control_listen(const char *name)
 
 	if (socket_name(&a, name) < 0)
 		return -1;
-	unlink(a.sun_path);             /* of a supervisor that died; we hold the claim */
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, QUEUE) < 0)
 		return err_set("listen on %s", a.sun_path);
 	return take_fd(&fd);

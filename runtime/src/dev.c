@@ -49,14 +49,16 @@ static int open_dev(int root)
 
 static int dev_tmpfs(int root)
 {
-	CLEAN_FD int under = -1, dev = -1;
+	CLEAN_FD int under = open_dev(root), dev = -1;
 
-	if (mkdirat(root, "dev", 0755) < 0 && errno != EEXIST) {
-		err_set("make /dev in the root file system");
-		err_hint("a read-only root needs an empty directory dev");
-		return -1;
+	if (under < 0 && errno == ENOENT) {
+		if (mkdirat(root, "dev", 0755) < 0) {
+			err_set("make /dev in the root file system");
+			err_hint("a read-only root needs an empty directory dev");
+			return -1;
+		}
+		under = open_dev(root);
 	}
-	under = open_dev(root);
 	if (under < 0 || mnt_fs("none", under, "tmpfs", MS_NOSUID, "size=500000,mode=755", "dev") < 0)
 		return -1;
 	dev = open_dev(root);
@@ -65,39 +67,46 @@ static int dev_tmpfs(int root)
 	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 01777) < 0 ||
 	    mkdirat(dev, "mqueue", 0755) < 0)
 		return err_set("mkdir below /dev");
-	return 0;
+	return take_fd(&dev);
 }
 
-static int mount_below(int root, const char *where, const char *type, unsigned long flags,
+/* In our own /dev, which nobody else has seen yet, a path is as good as a descriptor. */
+static int mount_below(int root, int dev, const char *where, const char *type, unsigned long flags,
 		       const char *data)
 {
-	CLEAN_FD int fd = root_open(root, where, O_DIRECTORY);
+	CLEAN_FD int fd = -1;
+	char path[48];
 
+	if (dev >= 0) {
+		snprintf(path, sizeof(path), "%s/%s", fd_path(dev).s, where + sizeof("dev/") - 1);
+		return mount(type, path, type, flags, data) < 0 ? err_set("mount %s on /%s", type, where) : 0;
+	}
+	fd = root_open(root, where, O_DIRECTORY);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_set("open /%s", where);
 	return mnt_fs(type, fd, type, flags, data, where);
 }
 
-static int dev_devpts(int root, const struct conf *conf)
+static int dev_devpts(int root, int dev, const struct conf *conf)
 {
 	char data[80];
 
 	snprintf(data, sizeof(data), "newinstance,gid=5,mode=620,ptmxmode=0666,max=%d",
 		 conf->pty_max < 0 ? 1024 : conf->pty_max);
-	return mount_below(root, "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, data);
+	return mount_below(root, dev, "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, data);
 }
 
-int dev_mount(int root, const struct ctr *ctr, const struct conf *conf)
+int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev)
 {
 	bool ours = dev_wanted(ctr, conf);
 
-	if (ours && dev_tmpfs(root) < 0)
+	if (ours && (*dev = dev_tmpfs(root)) < 0)
 		return -1;
 	if (conf->pty_max != 0 && conf->rootfs && !mnt_covers(ctr, conf, "dev") &&
-	    !mnt_covers(ctr, conf, "dev/pts") && dev_devpts(root, conf) < 0)
+	    !mnt_covers(ctr, conf, "dev/pts") && dev_devpts(root, *dev, conf) < 0)
 		return -1;
 	if (ours && !mnt_covers(ctr, conf, "dev/shm") &&
-	    mount_below(root, "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
+	    mount_below(root, *dev, "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
 		return -1;
 	return 0;
 }
@@ -117,7 +126,7 @@ static int fill(int dev)
 /* ---- ptys ------------------------------------------------------------------- */
 
 /* Binds the slave on /dev/NAME; what is missing is made, if the place can be written. */
-static int put_pty(int dev, const char *name, int slave)
+static int put_pty(int dev, bool ours, const char *name, int slave)
 {
 	CLEAN_FD int dst = -1;
 	char where[64];
@@ -125,6 +134,12 @@ static int put_pty(int dev, const char *name, int slave)
 
 	if (mknodat(dev, name, S_IFREG | 0600, 0) < 0 && errno != EEXIST)
 		return err_set("make /dev/%s", name);
+	if (ours && !strchr(name, '/')) {       /* right in our /dev nobody has made a link */
+		snprintf(where, sizeof(where), "%s/%s", fd_path(dev).s, name);
+		if (mount(fd_path(slave).s, where, NULL, MS_BIND, NULL) < 0)
+			return err_set("bind a terminal on /dev/%s", name);
+		return 0;
+	}
 	dst = openat(dev, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (dst < 0 || fstat(dst, &st) < 0)
 		return err_set("open /dev/%s", name);
@@ -148,7 +163,7 @@ static int devpts_dir(int root)
 	return -1;
 }
 
-static int put_ttys(int dev, int pts, const struct conf *conf, struct ptys *p)
+static int put_ttys(int dev, bool ours, int pts, const struct conf *conf, struct ptys *p)
 {
 	for (int i = 1; i <= conf->tty_max && i <= TTYS_MAX; i++) {
 		char name[PATH_LEN_MAX], plain[16];
@@ -160,7 +175,7 @@ static int put_ttys(int dev, int pts, const struct conf *conf, struct ptys *p)
 		if (pty_open(pts, &p->tty[p->nttys], &slave) < 0)
 			return -1;
 		p->nttys++;
-		if (put_pty(dev, name, slave) < 0)
+		if (put_pty(dev, ours, name, slave) < 0)
 			return -1;
 		if (conf->tty_dir && (unlinkat(dev, plain, 0) < 0 ? errno == ENOENT : true) &&
 		    symlinkat(name, dev, plain) < 0)
@@ -170,15 +185,15 @@ static int put_ttys(int dev, int pts, const struct conf *conf, struct ptys *p)
 }
 
 /* lxc.console.path = /dev/ttyS1: that device itself. */
-static int host_console(int dev, const struct conf *conf, struct ptys *p)
+static int host_console(int dev, bool ours, const struct conf *conf, struct ptys *p)
 {
 	p->console_peer = openat(AT_FDCWD, conf->console_path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (p->console_peer < 0)
 		return err_set("lxc.console.path: open %s", conf->console_path);
-	return dev < 0 ? 0 : put_pty(dev, "console", p->console_peer);
+	return dev < 0 ? 0 : put_pty(dev, ours, "console", p->console_peer);
 }
 
-static int make_ptys(int root, int dev, const struct conf *conf, struct ptys *p)
+static int make_ptys(int root, int dev, bool ours, const struct conf *conf, struct ptys *p)
 {
 	CLEAN_FD int pts = devpts_dir(root);
 
@@ -190,25 +205,25 @@ static int make_ptys(int root, int dev, const struct conf *conf, struct ptys *p)
 	}
 	if (conf->tty_max > 0 && dev < 0)
 		return -1;              /* the error of opening it stands */
-	if (conf->tty_max > 0 && put_ttys(dev, pts, conf, p) < 0)
+	if (conf->tty_max > 0 && put_ttys(dev, ours, pts, conf, p) < 0)
 		return -1;
 	if (conf->console_path && strcmp(conf->console_path, "none") == 0)
 		return 0;
 	if (conf->console_path)
-		return host_console(dev, conf, p);
+		return host_console(dev, ours, conf, p);
 	if (pty_open(pts, &p->console, &p->console_peer) < 0)
 		return -1;
 	/* On a read-only root without a place for it the payload has it as stdin alone. */
-	if (dev >= 0 && put_pty(dev, "console", p->console_peer) < 0 && errno != EROFS)
+	if (dev >= 0 && put_pty(dev, ours, "console", p->console_peer) < 0 && errno != EROFS)
 		return -1;
 	return 0;
 }
 
-int dev_fill(int root, const struct ctr *ctr, const struct conf *conf, struct ptys *p)
+int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf, struct ptys *p)
 {
-	CLEAN_FD int dev = open_dev(root);      /* a root without /dev may want none */
+	CLEAN_FD int theirs = dev < 0 ? open_dev(root) : -1;    /* a root without /dev may want none */
 
 	if (dev_wanted(ctr, conf) && (dev < 0 || fill(dev) < 0))
 		return -1;
-	return make_ptys(root, dev, conf, p);
+	return make_ptys(root, dev < 0 ? theirs : dev, dev >= 0, conf, p);
 }

@@ -16,10 +16,10 @@ struct ptys {                           /* masters, for the supervisor */
 /* Is /dev ours to fill? Not when it is configured off or a mount entry brings one. */
 bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
 
-/* Before the mount entries: tmpfs, directories, devpts. */
-int dev_mount(int root, const struct ctr *ctr, const struct conf *conf);
+/* Before the mount entries: tmpfs, directories, devpts. `dev`: our /dev, or -1. */
+int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev);
 
 /* After them: nodes and links of our /dev, then ptys on /dev/console and /dev/ttyN. */
-int dev_fill(int root, const struct ctr *ctr, const struct conf *conf, struct ptys *p);
+int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf, struct ptys *p);
 
 #endif

@@ -15,7 +15,8 @@
  * policy: nothing is done, and the group keeps what it inherited.
  */
 int devpolicy_v1(int cgfd, const struct dev_rules *r);    /* devices.allow/.deny, then devices.list read back */
-int devpolicy_bpf(int cgfd, const struct dev_rules *r);   /* program loaded, attached, then queried back */
+int devpolicy_bpf_load(const struct dev_rules *r);        /* the program, or -1 */
+int devpolicy_bpf(int cgfd, int program);                 /* attached, then queried back */
 
 /*
  * The same while the container runs: `r` is the set after the change. v1 takes the one

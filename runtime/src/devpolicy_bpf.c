@@ -215,28 +215,22 @@ static int check(int cgfd, int program)
 	return 0;
 }
 
-static int enforce(int cgfd, const struct dev_rules *r, int old)
+int devpolicy_bpf_load(const struct dev_rules *r)
 {
 	static struct program program;
-	int fd CLEAN_FD = -1;
 
-	if (!r->set)
-		return 0;
 	compile(&program, r);
-	fd = load(&program);
-	if (fd < 0 || attach(cgfd, fd, old) < 0)
-		return -1;
-	return check(cgfd, fd);
+	return load(&program);
 }
 
-int devpolicy_bpf(int cgfd, const struct dev_rules *r)
+int devpolicy_bpf(int cgfd, int program)
 {
-	return enforce(cgfd, r, -1);
+	return attach(cgfd, program, -1) < 0 ? -1 : check(cgfd, program);
 }
 
 int devpolicy_bpf_change(int cgfd, const struct dev_rules *r)
 {
-	int old CLEAN_FD = -1;
+	int old CLEAN_FD = -1, program CLEAN_FD = -1;
 	uint32_t ids[4] = { 0 };
 	union bpf_attr attr;
 
@@ -251,5 +245,6 @@ int devpolicy_bpf_change(int cgfd, const struct dev_rules *r)
 		if (old < 0)
 			return err_set("open the device program in force");
 	}
-	return enforce(cgfd, r, old);
+	program = devpolicy_bpf_load(r);
+	return program < 0 || attach(cgfd, program, old) < 0 ? -1 : check(cgfd, program);
 }

@@ -2,6 +2,7 @@
 /* How every command gives up. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include "sampan.h"
 
 static int own_failure = 1;
@@ -16,9 +17,14 @@ void fail(void)
 	die(own_failure);
 }
 
+uid_t own_uid(void)
+{
+	return (uid_t)getauxval(AT_EUID);
+}
+
 void need_root(void)
 {
-	if (geteuid() == 0)
+	if (own_uid() == 0)
 		return;
 	err_plain("this needs root");
 	fail();

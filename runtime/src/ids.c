@@ -33,17 +33,21 @@ static int limit_bounding(uint64_t keep)
 static int set_caps(uint64_t keep)
 {
 	struct sys_cap_header h = { .version = SYS_CAP_VERSION_3 };
-	struct sys_cap_data d[2];
+	struct sys_cap_data d[2] = { { .permitted = ~0u }, { .permitted = ~0u } };
 
-	if (syscall(SYS_capget, &h, d) < 0)
-		return err_set("capget");
-	for (int i = 0; i < 2; i++) {
-		d[i].permitted &= (uint32_t)(keep >> 32 * i);
-		d[i].effective = d[i].permitted;
-		d[i].inheritable = 0;
+	/* Nothing is inheritable, and with that nothing is ambient either. */
+	for (int tries = 0; tries < 2; tries++) {
+		for (int i = 0; i < 2; i++) {
+			d[i].permitted &= (uint32_t)(keep >> 32 * i);
+			d[i].effective = d[i].permitted;
+			d[i].inheritable = 0;
+		}
+		if (sys_capset(&h, d) == 0)
+			return 0;
+		if (errno != EPERM || syscall(SYS_capget, &h, d) < 0)   /* we have not got all of them */
+			break;
 	}
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);       /* since 4.3 */
-	return sys_capset(&h, d) < 0 ? err_set("capset") : 0;
+	return err_set("capset");
 }
 
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs)

@@ -94,13 +94,13 @@ void init_main(int sync, char **argv, bool terminal)
 	sigfillset(&all);
 	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
 	env_wipe();
-	a.pid = sys_fork();
+	a.pid = vfork();                /* nothing of this process is copied for an exec */
+	if (a.pid == 0)
+		run_command(sync, argv);
 	if (a.pid < 0) {
 		err_set("fork");
 		sync_fail(sync, EXIT_OWN);
 	}
-	if (a.pid == 0)
-		run_command(sync, argv);
 	/* The command's exec now closes the last copy of `sync`: that is RUNNING. */
 	close_from(3, false);
 	for (;;) {

@@ -11,9 +11,10 @@
 enum { RULE_TEXT = 40, LIST_BYTES = 2 + DEVRULES_MAX * RULE_TEXT };
 
 /* 'a' or 'd' for the default, then the exceptions, one a line. */
-int rules_save(int statedir, const struct dev_rules *r)
+int rules_save(int statedir, const struct dev_rules *r, bool first)
 {
 	static char text[LIST_BYTES];
+	const char *name = first ? "devices" : "devices.new";
 	CLEAN_FD int fd = -1;
 	size_t n = (size_t)sprintf(text, "%c\n", r->allow_default ? 'a' : 'd');
 
@@ -26,8 +27,9 @@ int rules_save(int statedir, const struct dev_rules *r)
 		n += strlen(text + n);
 		text[n++] = '\n';
 	}
-	fd = openat(statedir, "devices.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || !write_all(fd, text, n) || renameat(statedir, "devices.new", statedir, "devices") < 0)
+	fd = openat(statedir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || !write_all(fd, text, n) ||
+	    (!first && renameat(statedir, name, statedir, "devices") < 0))
 		return err_set("write down the device list");
 	return 0;
 }
@@ -87,5 +89,5 @@ int live_device(const struct state *st, const char *name, enum rule_verb verb, c
 	/* A set that is written down but not in force is what a crash must not leave. */
 	if (enforce(&st->cg, &rules, verb, value) < 0)
 		return -1;
-	return rules_equal(&before, &rules) && before.set ? 0 : rules_save(dir, &rules);
+	return rules_equal(&before, &rules) && before.set ? 0 : rules_save(dir, &rules, false);
 }

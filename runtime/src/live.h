@@ -9,7 +9,7 @@
 #include "rules.h"
 #include "state.h"
 
-int rules_save(int statedir, const struct dev_rules *r);
+int rules_save(int statedir, const struct dev_rules *r, bool first);    /* first: nobody reads it yet */
 int rules_restore(int statedir, struct dev_rules *r);   /* no file: a set that is not `set` */
 
 /* One more rule, in force when this returns 0; on -1 what was in force still is. */

@@ -52,7 +52,7 @@ static int run(const char *name, int argc, char **argv)
 			fail_code(verbs[i].failure);
 			feat_init();
 			/* Before the options are read, which moves the words around. */
-			if (verbs[i].enters && geteuid() == 0)
+			if (verbs[i].enters && own_uid() == 0)
 				guard_self(own_argv);
 			return verbs[i].run(argc, argv);
 		}

@@ -41,7 +41,7 @@ static int slave_by_name(int dir, int master)
 	if (ioctl(master, (int)TIOCGPTN, &number) < 0)
 		return -1;
 	snprintf(name, sizeof(name), dir < 0 ? "/dev/pts/%u" : "%u", number);
-	fd = openat(dir < 0 ? AT_FDCWD : dir, name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir, name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || major(st.st_rdev) < 136 ||
 			major(st.st_rdev) > 143 || !is_devpts(fd))) {
 		close(fd);
@@ -69,8 +69,8 @@ int pty_open(int dir, int *master, int *slave)
 	int unlocked = 0;
 	struct stat st;
 
-	m = openat(dir < 0 ? AT_FDCWD : dir, dir < 0 ? "/dev/ptmx" : "ptmx",
-		   O_RDWR | O_NOCTTY | O_CLOEXEC);
+	m = openat(dir, dir < 0 ? "/dev/ptmx" : "ptmx",
+		   O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (m < 0)
 		return err_set("open ptmx");
 	if (fstat(m, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
@@ -100,7 +100,6 @@ void proxy_begin(struct proxy *p, int master, bool read_stdin)
 	p->out = isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO) ? STDOUT_FILENO : STDERR_FILENO;
 	if (!isatty(p->out))            /* `execute ... | less`: the pipe has its own bytes */
 		p->out = STDIN_FILENO;
-	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	p->in_tty = read_stdin && tcgetattr(STDIN_FILENO, &saved) == 0;
 	if (p->in_tty) {
 		struct termios raw = saved;

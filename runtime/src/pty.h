@@ -16,7 +16,8 @@ enum stdio stdio_kind(int fd);
 
 /*
  * A new pty of the instance whose root is `dir`, or of the host's when it is -1. The
- * slave is taken by TIOCGPTPEER: its path could have been replaced meanwhile.
+ * slave is taken by TIOCGPTPEER: its path could have been replaced meanwhile. Nothing
+ * waits for the master (O_NONBLOCK).
  */
 int pty_open(int dir, int *master, int *slave);
 

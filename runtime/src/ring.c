@@ -35,7 +35,6 @@ void ring_begin(int master, const char *logfile)
 	ring.logfile = logfile;
 	ring.log = ring.peer = -1;
 	ring.active = true;
-	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	if (logfile[0])
 		log_open(0);
 }

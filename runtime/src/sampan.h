@@ -4,6 +4,7 @@
 #define SAMPAN_SAMPAN_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include "limits.h"
 #include "util.h"
 
@@ -30,6 +31,7 @@ void ctr_init(struct ctr *c, const char *name, const char *lxcpath);
 /* Is there a configuration? (LXC: "is the container defined") */
 bool ctr_defined(const struct ctr *c);
 
+uid_t own_uid(void);                    /* as at the exec */
 void need_root(void);
 
 /* snprintf that fails the command instead of cutting a path short. */

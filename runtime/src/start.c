@@ -213,10 +213,22 @@ static int enforce(struct start *s)
 {
 	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
-	if (rules_save(s->statedir, &s->conf->devices) < 0)
-		return -1;
 	cg_close(&s->st.cg);
 	times_mark("devices");
+	return 0;
+}
+
+/* All that the host's side can do while the child mounts. */
+static int prepare(struct start *s)
+{
+	s->st.init = task_of(s->pid);
+	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
+		return -1;
+	times_mark("published");
+	if (rules_save(s->statedir, &s->conf->devices, true) < 0 ||
+	    cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
+		return -1;
+	times_mark("loaded");
 	return 0;
 }
 
@@ -225,10 +237,8 @@ static int let_go(struct start *s)
 {
 	int rc;
 
-	s->st.init = task_of(s->pid);
-	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
+	if (prepare(s) < 0)
 		return -1;
-	times_mark("published");
 	rc = sync_hear(s->sync, &s->ptys, &s->failure);
 	if (rc != 1)
 		return rc < 0 ? -1 : died_silently();
@@ -244,14 +254,19 @@ static int let_go(struct start *s)
 	return rc < 0 ? -1 : set_state(s, ST_RUNNING);
 }
 
+static int plan(struct start *s)
+{
+	cg_init(&s->st.cg);
+	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
+}
+
 static int start_once(struct start *s)
 {
 	s->ptys = (struct ptys){ .console = -1, .console_peer = -1 };
 	if (load_conf(s) < 0)
 		return -1;
 	times_mark("conf");
-	cg_init(&s->st.cg);
-	if (cg_detect(&s->host) < 0 || cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name) < 0)
+	if ((!cg_quick(&s->host) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
 		return -1;
 	s->undo |= UNDO_CGROUP;
 	if (cg_make(&s->st.cg, &s->host, s->conf) < 0)

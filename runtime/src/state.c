@@ -105,7 +105,7 @@ static bool private_dir(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+	return fstat(fd, &st) == 0 && st.st_uid == own_uid() && (st.st_mode & 077) == 0;
 }
 
 int state_root(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include "fds.h"
 #include "sync.h"
@@ -33,8 +34,8 @@ int sync_ready(int sync, const struct ptys *ptys)
 	int fds[TTYS_MAX + 2];
 	size_t n = 0;
 
+	memset(&m, 0, SHORT);
 	m.kind = 'R';
-	m.code = 0;
 	m.console = ptys->console >= 0;
 	if (m.console) {
 		fds[n++] = ptys->console;

@@ -135,7 +135,7 @@ static int ask_all(const char *grid, const char *nodes, int (*ask)(const char *,
 static void apply_and_enter(const char *mode, const char *cgroup)
 {
 	int cgfd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), procs;
-	int failed = strcmp(mode, "v1") == 0 ? devpolicy_v1(cgfd, &rules) : devpolicy_bpf(cgfd, &rules);
+	int failed = strcmp(mode, "v1") == 0 ? devpolicy_v1(cgfd, &rules) : devpolicy_bpf(cgfd, devpolicy_bpf_load(&rules));
 
 	if (failed)
 		die(EXIT_OWN);
