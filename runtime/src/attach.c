@@ -20,6 +20,7 @@
 #include "fds.h"
 #include "feat.h"
 #include "ids.h"
+#include "knobs.h"
 #include "nsenter.h"
 #include "opts.h"
 #include "path.h"
@@ -32,6 +33,7 @@ struct attach {
 	struct ns_set spaces;
 	bool elevated, clear_env;
 	uint64_t caps;
+	struct rlimit limits[RLIMITS];
 	bool no_new_privs;
 	uid_t uid;
 	gid_t gid;
@@ -59,7 +61,7 @@ static int read_limits(struct attach *a)
 		return err_set("read %s", path);
 	a->caps = a->elevated ? ALL_CAPS : status_field(text, "\nCapBnd:", 16);
 	a->no_new_privs = !a->elevated && status_field(text, "\nNoNewPrivs:", 10);
-	return 0;
+	return a->elevated ? 0 : knobs_limits_of(a->st.init.pid, a->limits);
 }
 
 /* ---- the child ------------------------------------------------------------------ */
@@ -166,7 +168,9 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 		fail();
 	}
 	set_stdio(a, sock);
-	if (ids_become(a->caps, a->uid, a->gid, a->no_new_privs) < 0)
+	if (!a->elevated && knobs_limits_as(a->limits) < 0)
+		fail();
+	if (ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs) < 0)
 		fail();
 	set_env(a);
 	signals_default();
@@ -316,7 +320,6 @@ int cmd_attach(int argc, char **argv)
 	int rc;
 
 	options(argc, argv, &a);
-	close_from(3, false);
 	state_running(&ctr, &attach.st, &a);
 	if (attach.st.state == ST_FROZEN && !attach.elevated) {
 		err_plain("the container is frozen, and what enters it would be, too");

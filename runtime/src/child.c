@@ -19,9 +19,11 @@
 #include "feat.h"
 #include "ids.h"
 #include "init.h"
+#include "knobs.h"
 #include "mount.h"
 #include "payload.h"
 #include "root.h"
+#include "stages.h"
 #include "sync.h"
 #include "sys.h"
 #include "times.h"
@@ -48,12 +50,13 @@ static int make_root(struct start *s, int root)
 	if (dev_mount(root, s->ctr, c, &dev) < 0)
 		return -1;
 	times_mark("dev");
-	if (mnt_auto(root, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0)
+	if (mnt_auto(root, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0 ||
+	    stage_mount(HOOK_MOUNT, root) < 0)
 		return -1;
 	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
 	times_mark("mounts");
-	if (dev_fill(root, dev, s->ctr, c, &s->ptys) < 0)
+	if (dev_fill(root, dev, s->ctr, c, &s->ptys) < 0 || stage_mount(HOOK_AUTODEV, root) < 0)
 		return -1;
 	times_mark("ptys");
 	return 0;
@@ -123,20 +126,26 @@ static int steps(struct start *s, int sync)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
 		return err_set("leave the session");
 	umask(0);
-	if ((root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0 || make_root(s, root) < 0 ||
-	    set_stdio(s) < 0 || sync_ready(sync, &s->ptys) < 0)
+	if (stage_mount(HOOK_PRE_MOUNT, -1) < 0 ||
+	    (root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0 ||
+	    make_root(s, root) < 0 || set_stdio(s) < 0 || sync_ready(sync, &s->ptys) < 0)
 		return -1;
 	times_mark("ready");
 	/* Host files must have been opened by now: behind the pivot they are gone. */
-	if (identify(c) < 0 || root_enter(root, c) < 0)
+	if (identify(c) < 0 || knobs_write(c) < 0 || root_enter(root, c) < 0)
 		return -1;
 	times_mark("pivot");
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
 		return -1;
 	umask(022);
-	if (env_set(c) < 0 || ids_personality(c->arch) < 0 ||
-	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->no_new_privs) < 0)
+	if (env_set(c) < 0 || ids_personality(c->arch) < 0 || stage_inside(s, sync) < 0 ||
+	    knobs_limit(c) < 0 ||
+	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->groups, c->ngroups,
+		       c->no_new_privs) < 0)
 		return -1;
+	/* Last: a change of ids takes it back. */
+	if (c->sig_pdeath && prctl(PR_SET_PDEATHSIG, c->sig_pdeath, 0, 0, 0) < 0)
+		return err_set("lxc.monitor.signal.pdeath");
 	times_mark("ids");
 	return 0;
 }
@@ -163,7 +172,8 @@ void child_main(struct start *s, int sync)
 		err_plain("no command given, and no lxc.execute.cmd in the configuration");
 		sync_fail(sync, EXIT_OWN);
 	}
-	sync_wait(sync);
+	if (!stages_late())
+		sync_wait(sync);
 	times_mark("policy");
 	if (s->app)
 		init_main(sync, argv, s->foreground && s->stdio[STDIN_FILENO] == STDIO_TTY);

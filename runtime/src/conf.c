@@ -170,8 +170,33 @@ static void defaults(struct conf *c, const char *file)
 	if (c->file)
 		memset(c, 0, offsetof(struct conf, bytes));
 	c->file = file;
-	c->autodev = c->pty_max = c->tty_max = -1;
+	c->autodev = c->pty_max = c->tty_max = c->console_rotate = c->hook_version = -1;
+	c->log_level = c->log_facility = -1;
 	rules_init(&c->devices);
+}
+
+static const char *define[DEFINES_MAX];
+static unsigned ndefines;
+
+void conf_define(const char *line)
+{
+	if (ndefines < DEFINES_MAX)
+		define[ndefines++] = line;
+}
+
+static void add_defines(struct load *l)
+{
+	char line[CONF_LINE_MAX + 1];
+
+	l->at = (struct where){ .file = "option" };
+	for (unsigned i = 0; i < ndefines && !l->stop; i++) {
+		l->key = l->value = NULL;
+		l->at.line = 0;
+		if ((size_t)snprintf(line, sizeof(line), "%s", define[i]) >= sizeof(line))
+			load_error(l, "the line is longer than 4096 bytes (CONF_LINE_MAX)");
+		else
+			load_line(l, load_trim(line));
+	}
 }
 
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
@@ -188,6 +213,7 @@ int conf_load_list(struct conf *c, struct conf_list *list, const char *file, con
 	load = (struct load){ .c = c, .list = list, .sink = sink, .arg = arg, .at.file = file, .nic = -1 };
 	defaults(c, file);
 	load_include(l, file);
+	add_defines(l);
 	l->key = l->value = NULL;
 	if (!l->stop)
 		add_fstab(l);
@@ -195,5 +221,7 @@ int conf_load_list(struct conf *c, struct conf_list *list, const char *file, con
 	add_devices(l);
 	l->key = l->value = NULL;
 	check_nics(l);
+	l->key = l->value = NULL;
+	check_sysctls(l);
 	return c->errors == 0 ? 0 : -1;
 }

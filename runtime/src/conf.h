@@ -62,6 +62,26 @@ struct conf_device {                    /* one line of devices.allow or .deny, i
 	const char *value;
 };
 
+enum set_kind { SET_PRLIMIT, SET_SYSCTL, SET_PROC };
+
+struct conf_set {                       /* lxc.prlimit.NAME, lxc.sysctl.NAME, lxc.proc.NAME */
+	struct where at;
+	enum set_kind kind;
+	int number;                     /* RLIMIT_* */
+	const char *name, *value;
+	uint64_t soft, hard;            /* of a limit; UINT64_MAX: unlimited */
+};
+
+enum hook_stage { HOOK_PRE_START, HOOK_PRE_MOUNT, HOOK_MOUNT, HOOK_AUTODEV, HOOK_START_HOST,
+		  HOOK_START, HOOK_STOP, HOOK_POST_STOP, HOOK_CLONE, HOOK_DESTROY, HOOK_STAGES };
+
+struct conf_hook {                      /* in file order */
+	enum hook_stage stage;
+	const char *command;
+};
+
+enum { ENV_INIT = 1, ENV_HOOKS = 2 };   /* who gets a variable */
+
 struct conf {
 	const char *file;               /* outermost file */
 	const char *utsname;
@@ -80,15 +100,31 @@ struct conf {
 	const char *tty_dir;            /* below /dev, no leading slash */
 	const char *console_path;       /* "none" or absolute; NULL: a pty of ours */
 	const char *console_logfile;
+	uint32_t console_size, console_ring;    /* bytes; 0: not said */
+	int console_rotate;             /* -1: not said */
 	const char *init_cmd, *execute_cmd, *init_cwd;
 	uid_t init_uid;
 	gid_t init_gid;
-	int sig_halt, sig_reboot;               /* 0: not said */
+	unsigned ngroups;
+	gid_t groups[GIDS_MAX];         /* supplementary ones of PID 1 */
+	int sig_halt, sig_reboot, sig_stop, sig_pdeath;         /* 0: not said */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */
 	unsigned nenv;
 	const char *env[ENVS_MAX];      /* "K=V", or "K": taken from the caller's environment */
+	uint8_t env_for[ENVS_MAX];      /* ENV_* */
+	unsigned nsets;
+	struct conf_set set[SETS_MAX];
+	int hook_version;               /* -1: not said */
+	unsigned nhooks;
+	struct conf_hook hook[HOOKS_MAX];
+	bool ephemeral, monitor_unshare, start_auto;
+	int start_delay, start_order;   /* seconds; lower ones first */
+	unsigned ngroup;
+	const char *group[GROUPS_MAX];
+	const char *log_file;
+	int log_level, log_facility;    /* enum log_level, LOG_* of syslog; -1: not said */
 	unsigned ncgvalues;
 	struct conf_cgvalue cgvalue[CGVALUES_MAX];
 	struct dev_rules devices;       /* what the lines below add up to */
@@ -127,6 +163,16 @@ typedef void conf_sink(const struct conf_msg *msg, void *arg);
  * FILE could not be opened.
  */
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg);
+
+/* Lines read behind those of every later conf_load(): start -s KEY=VALUE. At most 64. */
+void conf_define(const char *line);
+
+/* "pre-start", and the stage of such a word or -1. */
+const char *hook_word(enum hook_stage stage);
+int hook_stage(const char *word);
+
+/* 0 to 8, of such a number or a word as ERROR; -1. */
+int log_level_number(const char *text);
 
 /* The default sink: "FILE:LINE: KEY = VALUE: text" and "  hint: ..." on stderr. */
 void conf_print(const struct conf_msg *msg, void *arg);

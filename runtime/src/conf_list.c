@@ -83,7 +83,7 @@ static bool clears(const struct conf_match *m)
 {
 	unsigned kind = m->key->kind;
 
-	return kind == KIND_NET_CLEAR || kind == KIND_NIC_CLEAR ||
+	return kind == KIND_HOOK_CLEAR || kind == KIND_NET_CLEAR || kind == KIND_NIC_CLEAR ||
 	       (kind == KIND_ONLY && m->only[0] == '\0');
 }
 

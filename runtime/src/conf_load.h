@@ -12,13 +12,13 @@
 enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
 enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 
-enum conf_kind {                        /* one reader each, in conf_values.c */
-	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND,
-	KIND_CONSOLE, KIND_COUNT,
-	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_ENVIRONMENT, KIND_FSTAB, KIND_HOSTNAME,
-	KIND_ID, KIND_INCLUDE, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_CLEAR,
-	KIND_NIC_FLAGS, KIND_NIC_TYPE, KIND_ONLY, KIND_PATH, KIND_ROOTFS, KIND_ROOTFS_OPTIONS,
-	KIND_SIGNAL, KIND_STRING, KIND_SUBDIR, KINDS
+enum conf_kind {                        /* one reader each, in conf_values.c and conf_life.c */
+	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
+	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_ENVIRONMENT, KIND_FSTAB, KIND_GIDS, KIND_GROUP,
+	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_INCLUDE, KIND_LOG_FACILITY,
+	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_CLEAR,
+	KIND_NIC_FLAGS, KIND_NIC_TYPE, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
+	KIND_ROOTFS_OPTIONS, KIND_SIGNAL, KIND_SIZE, KIND_STRING, KIND_SUBDIR, KIND_SYSCTL, KINDS
 };
 
 struct conf_key {                       /* one row of the generated table */
@@ -97,8 +97,26 @@ const char *load_rootfs(struct load *l, const char *value);
 const char *load_backend(struct load *l, const char *value);
 const char *load_rootfs_options(struct load *l, const char *value);
 const char *load_mount_auto(struct load *l, const char *value);
+/* conf_life.c */
+const char *load_environment(struct load *l, const char *value);
+const char *load_gids(struct load *l, const char *value);
+const char *load_group(struct load *l, const char *value);
+const char *load_hook(struct load *l, const char *value);
+const char *load_hook_clear(struct load *l, const char *value);
+const char *load_log_facility(struct load *l, const char *value);
+const char *load_log_level(struct load *l, const char *value);
+const char *load_prlimit(struct load *l, const char *value);
+const char *load_proc(struct load *l, const char *value);
+const char *load_sysctl(struct load *l, const char *value);
+void check_sysctls(struct load *l);     /* once all is read: is what they set the container's own? */
+
+/* Copies the next word of a list that blanks or `more` separate; NULL behind the last. */
+const char *load_word(const char *list, const char *more, char *word, size_t size);
+void *load_field(struct load *l);       /* what the key of the line fills */
 
 /* conf_names.c: -1 when the name is unknown */
+int name_index(const char *names, const char *name);    /* in "A\0B\0", whatever the case */
+int rlimit_number(const char *name);
 int capability_number(const char *name);
 int signal_number(const char *name);
 enum conf_arch arch_of(const char *name);               /* ARCH_UNSET: unknown */

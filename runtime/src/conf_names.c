@@ -6,7 +6,7 @@
 #include "conf_load.h"
 
 /* Index of `name` in a row of NUL-terminated names that an empty one ends; -1: not there. */
-static int index_of(const char *names, const char *name)
+int name_index(const char *names, const char *name)
 {
 	for (int i = 0; *names != '\0'; i++, names += strlen(names) + 1)
 		if (strcasecmp(names, name) == 0)
@@ -29,7 +29,24 @@ int capability_number(const char *name)
 		return (int)number;
 	if (strncasecmp(name, "cap_", 4) == 0)
 		name += 4;
-	return index_of(names, name);
+	return name_index(names, name);
+}
+
+int rlimit_number(const char *name)
+{
+	static const char names[] =     /* in the order of asm-generic/resource.h */
+		"cpu\0fsize\0data\0stack\0core\0rss\0nproc\0nofile\0memlock\0as\0locks\0sigpending\0"
+		"msgqueue\0nice\0rtprio\0rttime\0";
+
+	return name_index(names, name);
+}
+
+int log_level_number(const char *text)
+{
+	static const char names[] = "trace\0debug\0info\0notice\0warn\0error\0crit\0alert\0fatal\0";
+	uint64_t number;
+
+	return parse_uint(text, 0, 8, &number) ? (int)number : name_index(names, text);
 }
 
 static const struct {
@@ -89,7 +106,7 @@ enum conf_arch arch_of(const char *name)
 		"aarch64\0amd64\0arm64\0linux64\0loongarch64\0mips64\0mips64el\0ppc64\0ppc64el\0"
 		"ppc64le\0riscv64\0s390x\0x86_64\0";
 
-	if (index_of(bits32, name) >= 0)
+	if (name_index(bits32, name) >= 0)
 		return ARCH_32;
-	return index_of(bits64, name) >= 0 ? ARCH_64 : ARCH_UNSET;
+	return name_index(bits64, name) >= 0 ? ARCH_64 : ARCH_UNSET;
 }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* How each kind of value is read; which key is of which kind says runtime/keys.toml. */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include "conf_load.h"
 #include "words.h"
 
-static void *field(struct load *l)
+void *load_field(struct load *l)
 {
 	return (char *)l->c + l->m.key->field;
 }
 
 static const char *keep_field(struct load *l, const char *value)
 {
-	const char **text = field(l);
+	const char **text = load_field(l);
 
 	*text = value[0] != '\0' ? load_keep(l, value) : NULL;
 	return NULL;
@@ -77,7 +78,7 @@ static const char *not_in_range(struct load *l)
 static const char *read_count(struct load *l, const char *value)
 {
 	uint64_t number;
-	int *count = field(l);
+	int *count = load_field(l);
 
 	if (value[0] == '\0') {
 		*count = -1;
@@ -95,7 +96,7 @@ static const char *read_id(struct load *l, const char *value)
 
 	if (value[0] != '\0' && !parse_uint(value, 0, l->m.key->max, &number))
 		return not_in_range(l);
-	*(uint32_t *)field(l) = (uint32_t)number;
+	*(uint32_t *)load_field(l) = (uint32_t)number;
 	return NULL;
 }
 
@@ -105,7 +106,7 @@ static const char *read_bool(struct load *l, const char *value)
 
 	if (value[0] != '\0' && !parse_uint(value, 0, 1, &number))
 		return "must be 0 or 1";
-	*(bool *)field(l) = number == 1;
+	*(bool *)load_field(l) = number == 1;
 	return NULL;
 }
 
@@ -131,17 +132,18 @@ static const char *read_signal(struct load *l, const char *value)
 
 	if (number < 0)
 		return "must be a signal: SIGTERM, SIGRTMIN+3, 15";
-	*(int *)field(l) = number;
+	*(int *)load_field(l) = number;
 	return NULL;
 }
 
-/* The next word of a list that blanks separate, into `word`; NULL behind the last. */
-static const char *next_word(const char *list, char *word, size_t size)
+const char *load_word(const char *list, const char *more, char *word, size_t size)
 {
+	char ends[8];
 	size_t n;
 
-	list += strspn(list, " \t");
-	n = strcspn(list, " \t");
+	snprintf(ends, sizeof(ends), " 	%s", more);
+	list += strspn(list, ends);
+	n = strcspn(list, ends);
 	if (n == 0)
 		return NULL;
 	if (n >= size)                  /* too long for any word we know: make it unknown */
@@ -153,10 +155,11 @@ static const char *next_word(const char *list, char *word, size_t size)
 	return list + n;
 }
 
+
 static const char *read_caps(struct load *l, const char *value)
 {
-	bool keep = field(l) == &l->c->cap_keep;
-	uint64_t set = 0, *caps = field(l);
+	bool keep = load_field(l) == &l->c->cap_keep;
+	uint64_t set = 0, *caps = load_field(l);
 	char word[32];
 	int number;
 
@@ -168,7 +171,7 @@ static const char *read_caps(struct load *l, const char *value)
 	}
 	if (keep ? l->c->cap_drop != 0 : l->c->cap_keep_set)
 		return "lxc.cap.keep and lxc.cap.drop exclude each other";
-	for (const char *p = value; (p = next_word(p, word, sizeof(word))) != NULL;) {
+	for (const char *p = value; (p = load_word(p, "", word, sizeof(word))) != NULL;) {
 		if (keep && strcmp(word, "none") == 0) {
 			set = *caps = 0;
 			continue;
@@ -180,41 +183,6 @@ static const char *read_caps(struct load *l, const char *value)
 	}
 	*caps |= set;
 	l->c->cap_keep_set |= keep;
-	return NULL;
-}
-
-static size_t env_name(const char *value)
-{
-	size_t n = strcspn(value, "=");
-
-	for (size_t i = 0; i < n; i++) {
-		char c = value[i];
-
-		if (!(c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		      (i > 0 && c >= '0' && c <= '9')))
-			return 0;
-	}
-	return n;
-}
-
-static const char *read_environment(struct load *l, const char *value)
-{
-	struct conf *c = l->c;
-	size_t n = env_name(value);
-	unsigned i = 0;
-
-	if (value[0] == '\0') {
-		c->nenv = 0;
-		return NULL;
-	}
-	if (n == 0)
-		return "must be NAME=VALUE or NAME, of letters, digits and _";
-	while (i < c->nenv && (strncmp(c->env[i], value, n) != 0 || env_name(c->env[i]) != n))
-		i++;
-	if (i == ENVS_MAX)
-		return "more variables than the runtime holds (ENVS_MAX)";
-	c->env[i] = load_keep(l, value);
-	c->nenv += i == c->nenv;
 	return NULL;
 }
 
@@ -264,6 +232,30 @@ static const char *read_devices_deny(struct load *l, const char *value)
 	return load_device(l, value, RULE_DENY);
 }
 
+/* "auto", or bytes with KB, MB or GB behind them (of 1024); a page at least. */
+static const char *read_size(struct load *l, const char *value)
+{
+	static const char units[] = "KB\0MB\0GB\0";
+	size_t n = strspn(value, "0123456789");
+	uint32_t *size = load_field(l);
+	char digits[12];
+	uint64_t number;
+	int shift = 0;
+
+	*size = strcmp(value, "auto") == 0 ? 131072 : 0;
+	if (value[0] == '\0' || *size != 0)
+		return NULL;
+	snprintf(digits, sizeof(digits), "%.*s", (int)n, value);
+	value += n + (value[n] == ' ');
+	if (*value != '\0')
+		shift = 10 * (name_index(units, value) + 1);
+	if (n >= sizeof(digits) || (*value != '\0' && shift == 0) ||
+	    !parse_uint(digits, 0, l->m.key->max >> shift, &number))
+		return load_text(l, "must be auto or a size up to %u bytes, as 64KB", l->m.key->max);
+	*size = number << shift < 4096 ? 4096 : (uint32_t)(number << shift);
+	return NULL;
+}
+
 static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_ARCH] = read_arch,
 	[KIND_BACKEND] = load_backend,
@@ -276,11 +268,17 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_COUNT] = read_count,
 	[KIND_DEVICES_ALLOW] = read_devices_allow,
 	[KIND_DEVICES_DENY] = read_devices_deny,
-	[KIND_ENVIRONMENT] = read_environment,
+	[KIND_ENVIRONMENT] = load_environment,
 	[KIND_FSTAB] = read_fstab,
+	[KIND_GIDS] = load_gids,
+	[KIND_GROUP] = load_group,
+	[KIND_HOOK] = load_hook,
+	[KIND_HOOK_CLEAR] = load_hook_clear,
 	[KIND_HOSTNAME] = read_hostname,
 	[KIND_ID] = read_id,
 	[KIND_INCLUDE] = read_include,
+	[KIND_LOG_FACILITY] = load_log_facility,
+	[KIND_LOG_LEVEL] = load_log_level,
 	[KIND_MOUNT] = read_mount,
 	[KIND_MOUNT_AUTO] = load_mount_auto,
 	[KIND_NET_CLEAR] = load_net_clear,
@@ -289,11 +287,15 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_NIC_TYPE] = load_nic_type,
 	[KIND_ONLY] = read_only,
 	[KIND_PATH] = read_path,
+	[KIND_PRLIMIT] = load_prlimit,
+	[KIND_PROC] = load_proc,
 	[KIND_ROOTFS] = load_rootfs,
 	[KIND_ROOTFS_OPTIONS] = load_rootfs_options,
 	[KIND_SIGNAL] = read_signal,
+	[KIND_SIZE] = read_size,
 	[KIND_STRING] = read_string,
 	[KIND_SUBDIR] = read_subdir,
+	[KIND_SYSCTL] = load_sysctl,
 };
 
 const char *load_value(struct load *l, const char *value)

@@ -16,6 +16,7 @@
 #include "fds.h"
 #include "opts.h"
 #include "pty.h"
+#include "ring.h"
 #include "state.h"
 #include "sys.h"
 
@@ -139,6 +140,8 @@ int cmd_console(int argc, char **argv)
 		opts_number("-t", tty, TTYS_MAX);
 	else
 		tty = "";
+	if (state_open(&ctr, &st, a.name, a.lxcpath) == 0)
+		ring_show(a.name);      /* and then says that there is no more */
 	state_running(&ctr, &st, &a);
 	run(&a, tty, letter);
 	return 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "opts.h"
+#include "ring.h"
 #include "state.h"
 #include "stop.h"
 #include "tree.h"
@@ -53,5 +54,6 @@ int cmd_destroy(int argc, char **argv)
 		state_clean(ctr.name);
 	if ((rc == 1 && stop_container(&ctr, &st, &kill) < 0) || tree_remove(ctr.dir) < 0)
 		fail();
+	ring_forget(a.name);
 	return 0;
 }

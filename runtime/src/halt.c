@@ -74,7 +74,15 @@ void monitor_reboot(struct monitor *m)
 
 void monitor_kill(struct monitor *m)
 {
+	int sig = m->s->sig_stop;
+
 	m->s->reboot_asked = false;
+	m->s->sig_stop = 0;
+	if (sig && sig != SIGKILL) {
+		cg_freeze(&m->s->st.cg, false);
+		kill(m->s->pid, sig);
+		return;
+	}
 	cg_kill(&m->s->st.cg);
 	kill(m->s->pid, SIGKILL);
 }

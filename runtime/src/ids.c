@@ -50,11 +50,12 @@ static int set_caps(uint64_t keep)
 	return err_set("capset");
 }
 
-int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs)
+int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
+	       bool no_new_privs)
 {
 	if (limit_bounding(keep) < 0)
 		return -1;
-	if (sys_leave_groups() < 0 && errno != EPERM)
+	if (sys_set_groups(groups, n) < 0 && (n > 0 || errno != EPERM))
 		return err_set("setgroups");
 	if (sys_become_group(gid) < 0)
 		return err_set("setgid %u", (unsigned)gid);
@@ -108,9 +109,9 @@ int env_set(const struct conf *conf)
 	    env_put("HOME=/") < 0 || env_put("container=lxc") < 0)
 		return -1;
 	for (unsigned i = 0; i < conf->nenv; i++) {
-		const char *pair = conf->env[i];
+		const char *pair = conf->env_for[i] & ENV_INIT ? conf->env[i] : "";
 		bool given = strchr(pair, '=') != NULL;
-		const char *callers = given ? NULL : getenv(pair);      /* "K": as the caller has it */
+		const char *callers = given || !*pair ? NULL : getenv(pair);      /* "K": as the caller has it */
 
 		if (given && env_put("%s", pair) < 0)
 			return -1;

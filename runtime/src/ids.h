@@ -16,9 +16,10 @@ uint64_t caps_left(const struct conf *conf);
 
 /*
  * Limits the bounding set and the own sets to `keep`; inheritable and ambient end
- * empty. Then uid and gid (no supplementary groups), then no_new_privs.
+ * empty. Then gid, uid and the `n` supplementary groups, then no_new_privs.
  */
-int ids_become(uint64_t keep, uid_t uid, gid_t gid, bool no_new_privs);
+int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
+	       bool no_new_privs);
 
 int ids_personality(enum conf_arch arch);
 

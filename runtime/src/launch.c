@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include "fds.h"
 #include "opts.h"
 #include "start.h"
 #include "sys.h"
@@ -79,7 +78,6 @@ static void prepare(struct start *s, struct args *a, const char *file, const cha
 	static struct ctr ctr;
 
 	need_root();
-	close_from(3, false);
 	times_init();
 	ctr_init(&ctr, a->name, a->lxcpath);
 	if (file)

@@ -19,6 +19,11 @@
 #define NICS_MAX         8       /* lxc.net.N */
 #define ENVS_MAX         64      /* lxc.environment */
 #define WORDS_MAX        64      /* words of lxc.init.cmd and lxc.execute.cmd */
+#define SETS_MAX         64      /* lxc.prlimit.*, lxc.sysctl.* and lxc.proc.* together */
+#define HOOKS_MAX        64      /* lxc.hook.* of all stages */
+#define GROUPS_MAX       32      /* lxc.group */
+#define GIDS_MAX         32      /* lxc.init.groups */
+#define DEFINES_MAX      64      /* start -s and what other options stand for */
 #define TTYS_MAX         16      /* lxc.tty.max */
 #define PATH_LEN_MAX     1024    /* any path the runtime builds */
 

@@ -2,6 +2,7 @@
 /* One binary, many names: `sampan VERB` and `lxc-VERB` run the same command. */
 #include <stdio.h>
 #include <string.h>
+#include "fds.h"
 #include "feat.h"
 #include "guard.h"
 #include "ids.h"
@@ -54,6 +55,9 @@ static int run(const char *name, int argc, char **argv)
 			/* Before the options are read, which moves the words around. */
 			if (verbs[i].enters && own_uid() == 0)
 				guard_self(own_argv);
+			/* What the caller had open must not reach a container. */
+			if (verbs[i].enters)
+				close_from(3, false);
 			return verbs[i].run(argc, argv);
 		}
 	}

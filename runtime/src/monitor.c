@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include "conlog.h"
+#include "log.h"
 #include "monitor.h"
 #include "ring.h"
 
@@ -60,6 +62,14 @@ static bool any_tty(const struct start *s)
 	return s->stdio[0] == STDIO_TTY || s->stdio[1] == STDIO_TTY || s->stdio[2] == STDIO_TTY;
 }
 
+/* The container runs already: a log that cannot be made is no reason to end it. */
+static void begin_console(struct start *s)
+{
+	ring_begin(s->ptys.console, s->ring_size);
+	if (s->logfile[0] && conlog_begin(s->logfile, s->log_size, s->log_rotate) < 0)
+		log_say(LOG_ERROR, "%s: %s", s->ctr->name, err_text());
+}
+
 /* Clients stay connected over a restart, but for those at terminals that are gone. */
 static void begin(struct monitor *m, struct start *s)
 {
@@ -71,10 +81,12 @@ static void begin(struct monitor *m, struct start *s)
 	m->alone = 0;
 	m->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	m->proxying = s->foreground && s->ptys.console >= 0 && any_tty(s);
-	if (m->proxying)
+	if (s->ptys.console >= 0)
+		begin_console(s);
+	if (m->proxying) {
 		proxy_begin(&m->proxy, s->ptys.console, s->stdio[STDIN_FILENO] == STDIO_TTY);
-	else if (s->ptys.console >= 0)
-		ring_begin(s->ptys.console, s->logfile);
+		m->proxy.tap = ring_take;
+	}
 }
 
 static unsigned fill_poll(const struct monitor *m, struct pollfd *p)
@@ -127,8 +139,7 @@ int monitor_run(struct start *s)
 	}
 	if (m.proxying)
 		proxy_end(&m.proxy);
-	else
-		ring_end();
+	ring_end(s->ctr->name);
 	close(m.signalfd);
 	/* The clients' sockets stay open until this process ends, when all is cleaned up. */
 	return status;

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "log.h"
 #include "opts.h"
 #include "sampan.h"
 #include "words.h"
 
 static struct {
-	const char *name, *lxcpath;
+	const char *name, *lxcpath, *logfile, *loglevel;
 	bool json, quiet, help, version;
 } common;
 
@@ -17,8 +18,8 @@ static const struct opt common_opts[] = {
 	{ 'n', "name", "NAME", &common.name, "the container" },
 	{ 'P', "lxcpath", "DIR", &common.lxcpath, "where containers are (" LXCPATH_DEFAULT ")" },
 	{ 'q', "quiet", NULL, &common.quiet, "no messages but errors" },
-	{ 'o', "logfile", "FILE", NULL, "accepted; messages go to stderr" },
-	{ 'l', "logpriority", "LEVEL", NULL, "accepted, without effect" },
+	{ 'o', "logfile", "FILE", &common.logfile, "append messages to FILE, too" },
+	{ 'l', "logpriority", "LEVEL", &common.loglevel, "from which level on (ERROR)" },
 	{ 0, "json", NULL, &common.json, "print JSON" },
 	{ 'h', "help", NULL, &common.help, "this text" },
 	{ '?', "usage", NULL, &common.help, NULL },
@@ -224,6 +225,7 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 		usage_error("this command prints nothing that could be JSON");
 	if ((set->flags & OPTS_NAME) && !common.name)
 		usage_error("no container name: usage: sampan %s", set->usage);
+	log_options(common.logfile, common.loglevel);
 	a.name = common.name;
 	a.lxcpath = common.lxcpath ? common.lxcpath : LXCPATH_DEFAULT;
 	a.json = common.json;

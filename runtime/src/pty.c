@@ -131,6 +131,8 @@ static bool show(struct proxy *p)
 		return n < 0 && errno == EINTR;
 	}
 	write_all(p->out, buf, (size_t)n);
+	if (p->tap)
+		p->tap(buf, (size_t)n);
 	return true;
 }
 

@@ -32,6 +32,7 @@ struct proxy {
 	int master, from, out;          /* from: what is shown, the master itself as a rule */
 	bool in_open, raw, in_tty;
 	char escape;                    /* Ctrl-a of Ctrl-a q; 0: none */
+	void (*tap)(const char *text, size_t n);        /* sees what is shown, or NULL */
 	bool escaped, ended;            /* ended: q was typed, or `from` is at its end */
 	char buf[1024];                 /* read from stdin, not yet taken by the master */
 	size_t used, sent;

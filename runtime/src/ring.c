@@ -1,62 +1,49 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "limits.h"
+#include "conlog.h"
 #include "ring.h"
+#include "state.h"
 
-enum { RING_BYTES = 16384, LOG_BYTES_MAX = 131072 };
+enum { RING_BYTES = 16384 };
 
 static struct {
-	int master, log, peer;
-	size_t at, filled;
-	off_t logged;
+	int master, peer;
+	size_t at, filled, size;
 	bool active;
-	const char *logfile;
-	char bytes[RING_BYTES];
-} ring;                                 /* zero at first: no page of it is in the binary */
+	char *bytes;                    /* mapped with the first byte, kept over a restart */
+} ring;
 
-static void log_open(int extra)
-{
-	struct stat st;
-
-	ring.log = openat(AT_FDCWD, ring.logfile, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW |
-			O_CLOEXEC | O_NOCTTY | extra, 0600);
-	ring.logged = ring.log >= 0 && fstat(ring.log, &st) == 0 ? st.st_size : 0;
-}
-
-void ring_begin(int master, const char *logfile)
+void ring_begin(int master, size_t size)
 {
 	ring.master = master;
-	ring.logfile = logfile;
-	ring.log = ring.peer = -1;
+	ring.peer = -1;
 	ring.active = true;
-	if (logfile[0])
-		log_open(0);
-}
-
-/* FILE becomes FILE.1: flash holds twice the limit at most. */
-static void log_rotate(void)
-{
-	char old[PATH_LEN_MAX + 4];
-
-	snprintf(old, sizeof(old), "%s.1", ring.logfile);
-	close(ring.log);
-	rename(ring.logfile, old);
-	log_open(O_TRUNC);
+	if (!ring.bytes)
+		ring.size = size ? size : RING_BYTES;
 }
 
 static void keep(const char *text, size_t n)
 {
+	if (!ring.bytes)
+		ring.bytes = mmap(NULL, ring.size, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (ring.bytes == MAP_FAILED)
+		ring.bytes = NULL;
+	if (!ring.bytes)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		ring.bytes[ring.at] = text[i];
-		ring.at = (ring.at + 1) % RING_BYTES;
+		ring.at = (ring.at + 1) % ring.size;
 	}
-	ring.filled = ring.filled + n < RING_BYTES ? ring.filled + n : RING_BYTES;
+	ring.filled = ring.filled + n < ring.size ? ring.filled + n : ring.size;
 }
 
 static void to_peer(const char *text, size_t n)
@@ -68,9 +55,18 @@ static void to_peer(const char *text, size_t n)
 void ring_peer(int fd)
 {
 	ring.peer = fd;
-	if (ring.filled == RING_BYTES)
-		to_peer(ring.bytes + ring.at, RING_BYTES - ring.at);
+	if (!ring.bytes)
+		return;
+	if (ring.filled == ring.size)
+		to_peer(ring.bytes + ring.at, ring.size - ring.at);
 	to_peer(ring.bytes, ring.at);
+}
+
+void ring_take(const char *text, size_t n)
+{
+	keep(text, n);
+	to_peer(text, n);
+	conlog_put(text, n);
 }
 
 bool ring_drain(void)
@@ -78,25 +74,68 @@ bool ring_drain(void)
 	char buf[1024];
 	ssize_t n = read(ring.master, buf, sizeof(buf));
 
-	if (n <= 0)
-		return false;
-	keep(buf, (size_t)n);
-	to_peer(buf, (size_t)n);
-	if (ring.log >= 0 && ring.logged + n > LOG_BYTES_MAX)
-		log_rotate();
-	/* Never waits for a slow medium; what it does not take is in the ring. */
-	if (ring.log >= 0 && write(ring.log, buf, (size_t)n) > 0)
-		ring.logged += n;
-	return true;
+	if (n > 0)
+		ring_take(buf, (size_t)n);
+	return n > 0;
 }
 
-void ring_end(void)
+/* ---- after the end ------------------------------------------------------------- */
+
+#define FOLDER ".console"
+
+static int folder(bool make)
+{
+	CLEAN_FD int root = state_root();
+
+	if (root < 0 || (make && mkdirat(root, FOLDER, 0700) < 0 && errno != EEXIST))
+		return -1;
+	return openat(root, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void save(const char *name)
+{
+	CLEAN_FD int dir = folder(true), fd = -1;
+	char temporary[NAME_LEN_MAX + 2];
+	size_t first = ring.filled == ring.size ? ring.at : 0;
+
+	snprintf(temporary, sizeof(temporary), ".%s", name);
+	fd = dir < 0 ? -1 : openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+				   O_CLOEXEC, 0600);
+	if (fd >= 0 && (!write_all(fd, ring.bytes + first, ring.filled - first) ||
+			!write_all(fd, ring.bytes, first) || renameat(dir, temporary, dir, name) < 0))
+		unlinkat(dir, temporary, 0);
+}
+
+void ring_end(const char *name)
 {
 	if (!ring.active)
 		return;
 	while (ring_drain())
 		;
-	if (ring.log >= 0)
-		close(ring.log);
+	conlog_end();
+	if (ring.filled > 0)
+		save(name);
 	ring.active = false;
+}
+
+bool ring_show(const char *name)
+{
+	CLEAN_FD int dir = folder(false);
+	CLEAN_FD int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char buf[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		write_all(STDOUT_FILENO, buf, (size_t)n);
+	return true;
+}
+
+void ring_forget(const char *name)
+{
+	CLEAN_FD int dir = folder(false);
+
+	if (dir >= 0)
+		unlinkat(dir, name, 0);
 }

@@ -7,15 +7,19 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include "child.h"
 #include "control.h"
 #include "feat.h"
+#include "hooks.h"
 #include "live.h"
+#include "log.h"
 #include "monitor.h"
 #include "notify.h"
+#include "stages.h"
 #include "start.h"
 #include "sync.h"
 #include "sys.h"
@@ -23,12 +27,19 @@
 
 /* ---- undo ------------------------------------------------------------------- */
 
-enum { UNDO_STATE = 1, UNDO_CGROUP = 2, UNDO_CHILD = 4 };
+enum { UNDO_STATE = 1, UNDO_HOOKS = 2, UNDO_CGROUP = 4, UNDO_CHILD = 8 };
 
 static void undo_state(struct start *s)
 {
 	state_release(s->statedir, s->ctr->name);
 	notify(s->ctr->name, ST_STOPPED, s->status);
+}
+
+/* The file goes first: a hook that hangs and is killed must not be run again. */
+static void undo_hooks(struct start *s)
+{
+	unlinkat(s->statedir, "end", 0);
+	hooks_end(s->again);
 }
 
 static void undo_cgroup(struct start *s)
@@ -46,7 +57,8 @@ static const struct {
 	unsigned bit;
 	void (*back)(struct start *s);
 } undo_table[] = {                              /* in the order of a start */
-	{ UNDO_STATE, undo_state }, { UNDO_CGROUP, undo_cgroup }, { UNDO_CHILD, undo_child },
+	{ UNDO_STATE, undo_state }, { UNDO_HOOKS, undo_hooks }, { UNDO_CGROUP, undo_cgroup },
+	{ UNDO_CHILD, undo_child },
 };
 
 static void undo(struct start *s, unsigned which)
@@ -102,6 +114,10 @@ static int load_conf(struct start *s)
 			return refuse_nic(&c->nic[i]);
 	s->st.sig_halt = c->sig_halt;
 	s->st.sig_reboot = c->sig_reboot;
+	s->sig_stop = c->sig_stop;
+	s->log_size = c->console_size;
+	s->ring_size = c->console_ring;
+	s->log_rotate = c->console_rotate != 0;
 	path_fmt(s->logfile, sizeof(s->logfile), "%s", c->console_logfile ? c->console_logfile : "");
 	return 0;
 }
@@ -185,10 +201,16 @@ static int died_silently(void)
 	return -1;
 }
 
+static void tell(const struct start *s, enum run_state state)
+{
+	log_say(LOG_INFO, "%s: %s", s->ctr->name, state_word(state));
+	notify(s->ctr->name, state, -1);
+}
+
 int set_state(struct start *s, enum run_state state)
 {
 	s->st.state = state;
-	notify(s->ctr->name, state, -1);
+	tell(s, state);
 	return state_set(s->file, state);
 }
 
@@ -199,7 +221,7 @@ int start_publish(struct start *s)
 	if (s->socket < 0 && (s->socket = control_listen(s->ctr->name)) < 0)
 		return -1;
 	s->st.state = ST_STARTING;
-	notify(s->ctr->name, ST_STARTING, -1);
+	tell(s, ST_STARTING);
 	file = state_publish(s->statedir, &s->st);
 	if (file < 0)
 		return -1;
@@ -232,6 +254,13 @@ static int prepare(struct start *s)
 	return 0;
 }
 
+static int hear_late(struct start *s)
+{
+	int rc = stages_late() ? sync_hear(s->sync, &s->ptys, &s->failure) : 1;
+
+	return rc == 1 ? 0 : rc < 0 ? -1 : died_silently();
+}
+
 /* The child prepares meanwhile; then the policy, then its exec. */
 static int let_go(struct start *s)
 {
@@ -245,8 +274,10 @@ static int let_go(struct start *s)
 	times_mark("ready");
 	if (enforce(s) < 0)
 		return -1;
-	if (sync_go(s->sync) < 0 && sync_hear(s->sync, &s->ptys, &s->failure) >= 0)
-		return died_silently();
+	if (hear_late(s) < 0 || stage_host(s) < 0)
+		return -1;
+	if (sync_go(s->sync) < 0)               /* it has failed meanwhile, and said why */
+		return sync_hear(s->sync, &s->ptys, &s->failure) < 0 ? -1 : died_silently();
 	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
 	times_mark("running");
 	close(s->sync);
@@ -264,6 +295,9 @@ static int start_once(struct start *s)
 {
 	s->ptys = (struct ptys){ .console = -1, .console_peer = -1 };
 	if (load_conf(s) < 0)
+		return -1;
+	s->undo |= UNDO_HOOKS;
+	if (stage_begin(s) < 0)
 		return -1;
 	times_mark("conf");
 	if ((!cg_quick(&s->host) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
@@ -304,6 +338,7 @@ static int exit_code(const struct start *s, int status)
 static int claim(struct start *s)
 {
 	s->sync = s->socket = s->status = -1;
+	memset(s->spaces, -1, sizeof(s->spaces));
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;
 	s->file = -1;
@@ -340,11 +375,14 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		running = NULL;
 		status = monitor_run(s);
 		s->undo &= ~(unsigned)UNDO_CHILD;       /* reaped */
-		if (!wants_reboot(s, status))
+		s->again = wants_reboot(s, status);
+		stage_stop(s);
+		if (!s->again)
 			break;
 		close_ptys(s);
 		s->reboot_asked = false;
-		undo(s, UNDO_CGROUP);
+		undo(s, UNDO_CGROUP | UNDO_HOOKS);
+		s->again = false;
 		s->quiet_conf = true;
 	}
 	s->status = exit_code(s, status);

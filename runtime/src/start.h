@@ -9,11 +9,14 @@
 #include "pty.h"
 #include "state.h"
 
+enum { NS_FDS = 6 };
+
 struct start {
 	const struct ctr *ctr;
 	char **argv;                    /* the command, or NULL: lxc.init.cmd */
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
+	bool again;                     /* this end is a restart */
 	bool reboot_asked;              /* by `stop -r`: its end means a restart */
 	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
@@ -22,6 +25,10 @@ struct start {
 	struct state st;
 	struct ptys ptys;
 	char logfile[PATH_LEN_MAX];     /* lxc.console.logfile, or "" */
+	unsigned log_size, ring_size;   /* of the console; 0: the usual */
+	bool log_rotate, unshared;
+	int sig_stop;                   /* of lxc.signal.stop, or 0 */
+	int spaces[NS_FDS];             /* of a container with stop hooks, else -1 */
 	int statedir, sync, socket;
 	int file;                       /* the state file, for its digit */
 	sigset_t signals;               /* blocked, for the signalfd */

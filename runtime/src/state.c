@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "feat.h"
+#include "hooks.h"
 #include "opts.h"
 #include "path.h"
 #include "state.h"
@@ -144,11 +145,12 @@ int state_dir(const char *name)
 
 static void remove_dir(int root, int dir, const char *name)
 {
-	static const char files[][12] = { "state", "socket", "devices", "devices.new", "state.new" };
+	static const char files[][12] = { "state", "socket", "devices", "devices.new", "state.new",
+					  "end", "end.new" };
 	size_t i = 0;
 
 	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
-	do {                            /* the last two are there after a crash alone */
+	do {                            /* the last four are there after a crash alone */
 		unlinkat(dir, files[i++], 0);
 		if (i >= 3 && (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY))
 			break;
@@ -365,6 +367,16 @@ static int in_use(const struct ctr *ctr, const struct state *old)
 	return -1;
 }
 
+static bool left_hooks;                 /* of a container that was cleaned up: still to be run */
+
+/* Without the lock, for they may start or ask for other containers. */
+static void end_left(int root)
+{
+	flock(root, LOCK_UN);
+	hooks_end(false);
+	left_hooks = false;
+}
+
 /* 1: the name is taken; 0: what a dead container of this name left is gone. */
 static int take_over(int root, const char *name, struct state *old)
 {
@@ -380,6 +392,7 @@ static int take_over(int root, const char *name, struct state *old)
 	else
 		cg_sweep(name);         /* killed before it could write down what it has made */
 	dir = open_dir(root, name);
+	left_hooks |= dir >= 0 && hooks_restore(dir);
 	if (dir >= 0)
 		remove_dir(root, dir, name);
 	return 0;
@@ -392,6 +405,8 @@ void state_clean(const char *name)
 
 	if (root >= 0 && flock(root, LOCK_EX) == 0)
 		take_over(root, name, &old);
+	if (left_hooks)
+		end_left(root);
 }
 
 int state_claim(const struct ctr *ctr)
@@ -408,6 +423,10 @@ int state_claim(const struct ctr *ctr)
 		rc = errno == EEXIST ? take_over(root, ctr->name, &old) : 0;
 		if (rc != 0)
 			return rc < 0 ? -1 : in_use(ctr, &old);
+		if (left_hooks) {
+			end_left(root);
+			return state_claim(ctr);
+		}
 		if (mkdirat(root, ctr->name, 0700) < 0)
 			return err_set("mkdir " RUN_DEFAULT "/%s", ctr->name);
 	}

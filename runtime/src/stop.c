@@ -7,11 +7,12 @@
 #include <string.h>
 #include "control.h"
 #include "feat.h"
+#include "hooks.h"
 #include "opts.h"
 #include "state.h"
 #include "stop.h"
 
-enum { NOT_RUNNING = 2 };               /* lxc-stop's exit code for it */
+enum { STOP_SIGNAL_MS = 10000, NOT_RUNNING = 2 };               /* lxc-stop's exit code for it */
 
 static bool wait_task(const struct task *t, int milliseconds)
 {
@@ -25,6 +26,14 @@ static bool wait_task(const struct task *t, int milliseconds)
 		milliseconds -= 10;
 	}
 	return !task_alive(t);
+}
+
+static void run_hooks(const struct ctr *ctr)
+{
+	CLEAN_FD int dir = state_dir(ctr->name);
+
+	if (dir >= 0 && hooks_restore(dir))
+		hooks_end(false);
 }
 
 /* A container whose supervisor is gone: do its work from here. */
@@ -53,6 +62,7 @@ static int stop_orphan(const struct ctr *ctr, struct state *st, const struct sto
 		wait_task(&st->init, 10000);
 	}
 	cg_remove(&st->cg);
+	run_hooks(ctr);
 	state_remove(ctr->name);
 	return 0;
 }
@@ -78,14 +88,17 @@ int stop_container(const struct ctr *ctr, struct state *st, const struct stop_ho
 		return stop_orphan(ctr, st, how);
 	if (control_ask(fd, how->kill ? "kill\n" : how->reboot ? "reboot\n" : "halt\n") < 0)
 		return -1;
-	if (how->nowait || how->reboot || control_wait_end(fd, how->kill ? -1 : how->timeout))
+	if (how->nowait || how->reboot || control_wait_end(fd, how->kill ? STOP_SIGNAL_MS : how->timeout))
 		return 0;
 	if (how->nokill)
 		return err_plain("it did not stop in time");
-	if (control_ask(fd, "kill\n") < 0)
-		return -1;
-	control_wait_end(fd, -1);
-	return 0;
+	/* The first kill is lxc.signal.stop, which may not help; the second one does. */
+	for (int wait = STOP_SIGNAL_MS; ; wait = -1) {
+		if (control_ask(fd, "kill\n") < 0)
+			return control_wait_end(fd, 0) ? 0 : -1;
+		if (control_wait_end(fd, wait))
+			return 0;
+	}
 }
 
 int cmd_stop(int argc, char **argv)

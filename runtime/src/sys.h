@@ -146,9 +146,9 @@ static inline int sys_become_group(gid_t gid)
 	return (int)syscall(NR_SETRESGID, gid, gid, gid);
 }
 
-static inline int sys_leave_groups(void)
+static inline int sys_set_groups(const gid_t *groups, unsigned n)
 {
-	return (int)syscall(NR_SETGROUPS, 0, NULL);
+	return (int)syscall(NR_SETGROUPS, n, groups);
 }
 
 static inline int sys_execveat(int fd, char *const argv[], char *const envp[])

@@ -13,6 +13,8 @@ static struct {
 	char hint[PATH_LEN_MAX];
 } error;
 
+void (*err_note)(int level, const char *text);
+
 PRINTF(3, 0) static void format(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	if (vsnprintf(buf, size, fmt, ap) < 0)
@@ -76,13 +78,16 @@ void die(int code)
 {
 	char line[sizeof(error.text) + sizeof(error.hint) + NAME_LEN_MAX + 32];
 	bool hint = error.hint[0] != '\0';
-	int n;
+	size_t n;
 
-	n = snprintf(line, sizeof(line), "sampan: %.*s%s%s%s%s%s", NAME_LEN_MAX,
-		     error.subject ? error.subject : "", error.subject ? ": " : "", error.text,
-		     hint ? "\n  hint: " : "", error.hint, "\n");
-	if (n > 0)                      /* one write: lines of two processes do not mix */
-		write_all(STDERR_FILENO, line, strlen(line));
+	snprintf(line, sizeof(line), "sampan: %.*s%s%s", NAME_LEN_MAX,
+		 error.subject ? error.subject : "", error.subject ? ": " : "", error.text);
+	if (err_note)
+		err_note(5, line + 8);
+	n = strlen(line);
+	snprintf(line + n, sizeof(line) - n, "%s%s\n", hint ? "\n  hint: " : "", error.hint);
+	/* one write: lines of two processes do not mix */
+	write_all(STDERR_FILENO, line, strlen(line));
 	_exit(code);
 }
 

@@ -25,6 +25,9 @@ PRINTF(1, 2) void err_hint(const char *fmt, ...);
 const char *err_text(void);
 const char *err_hint_text(void);
 
+/* Called with every error that die() prints; log.c sets it. */
+extern void (*err_note)(int level, const char *text);
+
 /* Whose errors these are: the container's name once it is known. Not copied. */
 void err_subject(const char *name);
 

@@ -23,26 +23,18 @@ Status = Literal["implemented", "ignored", "unsupported"]
 #: How the runtime reads a value: one handler each in conf_values.c and its neighbours.
 Kind = Literal[
     "arch", "backend", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow",
-    "devices_deny", "environment", "fstab", "hostname", "id", "include", "mount", "mount_auto", "net_clear",
-    "nic_clear", "nic_flags", "nic_type", "only", "path", "rootfs", "rootfs_options", "signal", "string", "subdir",
+    "devices_deny", "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id", "include",
+    "log_facility",
+    "log_level", "mount", "mount_auto", "net_clear", "nic_clear", "nic_flags", "nic_type", "only", "path", "prlimit",
+    "proc", "rootfs", "rootfs_options", "signal", "size", "string", "subdir", "sysctl",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
 _WITH_FIELD = {
-    "bool",
-    "caps",
-    "command",
-    "console",
-    "count",
-    "hostname",
-    "id",
-    "path",
-    "rootfs",
-    "signal",
-    "string",
+    "bool", "caps", "command", "console", "count", "hostname", "id", "path", "rootfs", "signal", "size", "string",
     "subdir",
-}
-_WITH_MAX = {"count", "id"}
+}  # fmt: skip
+_WITH_MAX = {"count", "gids", "id", "size"}
 _NAME = re.compile(r"lxc(\.(N|[a-z0-9_-]+))+(\.\*)?")
 
 

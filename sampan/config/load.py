@@ -28,8 +28,10 @@ from sampan.config.mounts import Wrong
 
 Level = Literal["note", "warning", "error"]
 
+#: Kinds whose key ends in a name that is to be checked even when the value is empty.
+_NAMED = {"cgroup", "cgroup2", "prlimit", "proc", "sysctl"}
 #: Kinds whose reader wants empty values too.
-_EMPTY_TOO = {"cgroup", "cgroup2", "include", "nic_flags", "nic_type"}
+_EMPTY_TOO = _NAMED | {"include", "nic_flags", "nic_type"}
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class _Loader:
         if key.status == "unsupported":
             return self.error(f"not supported: {key.reason}") if value else None
         errors = len(self.out.messages)
-        self.on.key, self.on.rest = key, match.rest
+        self.on.key, self.on.rest, self.on.place = key, match.rest, (self.file, self.number)
         try:
             if value or key.kind in _EMPTY_TOO:
                 self._read(match, value)
@@ -232,7 +234,7 @@ class _Loader:
             return self.include(value, self.path(value))
         if match.key.indexed and kind != "nic_clear":
             self.on.nic = self._interface(match)
-        if value or kind in ("cgroup", "cgroup2"):
+        if value or kind in _NAMED:
             values.READERS[kind or ""](value, self.on)
         if kind == "fstab":
             self.fstab = value, self.file, self.number
@@ -259,7 +261,13 @@ class _Loader:
         elif kind == "caps":
             on.cap_drop = False
         elif kind == "environment":
-            on.environment.clear()
+            on.environment = {name for name in on.environment if name.split()[0] != match.key.name}
+        elif kind == "hook":
+            on.hooks = [stage for stage in on.hooks if stage != match.key.name]
+        elif kind == "hook_clear":
+            on.hooks.clear()
+        elif kind == "group":
+            on.groups = 0
         elif kind in ("devices_allow", "devices_deny"):
             on.devices["deny" if kind == "devices_deny" else "allow"] = 0
         elif kind in ("cgroup", "cgroup2"):
@@ -279,7 +287,7 @@ class _Loader:
     def _list(self, match: Match, value: str) -> None:
         """The effective configuration: what the line adds, replaces or clears (runtime/src/conf_list.c)."""
         name, kind = match.name(match.nic if match.nic >= 0 else self.nic), match.key.kind
-        below = kind in ("net_clear", "nic_clear") or (kind == "only" and not match.key.only)
+        below = kind in ("net_clear", "nic_clear", "hook_clear") or (kind == "only" and not match.key.only)
         variable = value.partition("=")[0]
 
         def stays(entry: Entry) -> bool:
@@ -321,6 +329,10 @@ class _Loader:
                 self.error(f"lxc.net.{nic}.type is missing")
         if "none" in self.on.nics.values() and len(self.on.nics) > 1:
             self.error("type none is the host's network and stands alone")
+        for (what, name), (value, file, number) in self.on.sets.items():
+            if what == "sysctl" and name.startswith("net.") and "none" in self.on.nics.values():
+                self.value, self.file, self.number = value, file, number
+                self.error("the network is the host's, and so would this change be")
 
     def _devices(self) -> None:
         rules = [entry for entry in self.out.entries if entry.key.startswith("lxc.cgroup.devices.")]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sampan.config import language as limit
-from sampan.config import mounts, names, rules
+from sampan.config import life, mounts, names, rules
 from sampan.config.keys import Key
 from sampan.config.language import size
 from sampan.config.mounts import Wrong
@@ -42,6 +42,10 @@ class Context:
     devices: dict[str, int] = field(default_factory=lambda: {"allow": 0, "deny": 0})
     cgroup: list[tuple[str, str]] = field(default_factory=list)
     mounts: int = 0
+    sets: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)  #: kind, name -> value, place
+    place: tuple[str, int] = ("", 0)  #: file and line being read
+    hooks: list[str] = field(default_factory=list)  #: stages
+    groups: int = 0
     nics: dict[int, str] = field(default_factory=dict)  #: interface -> its type, "" before it is said
 
 
@@ -152,9 +156,10 @@ def _environment(value: str, on: Context) -> None:
     name = value.partition("=")[0]
     if not _VARIABLE.fullmatch(name):
         raise Wrong("must be NAME=VALUE or NAME, of letters, digits and _")
-    if name not in on.environment and len(on.environment) == limit.ENVS_MAX:
+    variable = f"{on.key.name} {name}"
+    if variable not in on.environment and len(on.environment) == limit.ENVS_MAX:
         raise Wrong("more variables than the runtime holds (ENVS_MAX)")
-    on.environment.add(name)
+    on.environment.add(variable)
     on.keep(value)
 
 
@@ -244,6 +249,38 @@ def _nic_flags(value: str, on: Context) -> None:
         raise Wrong("must be up, or empty")
 
 
+def _set(value: str, on: Context) -> None:
+    kind = on.key.kind or ""
+    {"prlimit": life.prlimit, "sysctl": life.sysctl, "proc": life.proc}[kind](on.rest, value)
+    if not value:
+        on.sets.pop((kind, on.rest), None)
+        return
+    if (kind, on.rest) not in on.sets and len(on.sets) == limit.SETS_MAX:
+        raise Wrong("more values than the runtime holds (SETS_MAX)")
+    on.keep(on.rest)
+    on.keep(value)
+    on.sets[kind, on.rest] = value, *on.place
+
+
+def _hook(value: str, on: Context) -> None:
+    if len(on.hooks) == limit.HOOKS_MAX:
+        raise Wrong("more hooks than the runtime holds (HOOKS_MAX)")
+    on.hooks.append(on.key.name)
+    on.keep(value)
+
+
+def _hook_clear(value: str, on: Context) -> None:
+    raise Wrong("the key only takes an empty value, which clears the hooks")
+
+
+def _group(value: str, on: Context) -> None:
+    for name in life.groups(value):
+        if on.groups == limit.GROUPS_MAX:
+            raise Wrong("more groups than the runtime holds (GROUPS_MAX)")
+        on.keep(name)
+        on.groups += 1
+
+
 READERS: dict[str, Callable[[str, Context], None]] = {
     "arch": _arch, "backend": _backend, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup,
     "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
@@ -251,4 +288,10 @@ READERS: dict[str, Callable[[str, Context], None]] = {
     "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags,
     "nic_type": _nic_type, "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
     "signal": _signal, "string": _string, "subdir": _subdir,
+    "prlimit": _set, "sysctl": _set, "proc": _set, "hook": _hook, "hook_clear": _hook_clear,
+    "group": _group,
+    "gids": lambda value, on: life.gids(value, on.key.max or 0),
+    "size": lambda value, on: life.size(value, on.key.max or 0),
+    "log_level": lambda value, on: life.log_level(value),
+    "log_facility": lambda value, on: life.log_facility(value),
 }  # fmt: skip

@@ -193,7 +193,8 @@ class Lab:
 
     def left_behind(self) -> list[str]:
         """What a stopped container may not leave: cgroups, state, mounts, processes."""
-        found = [str(path) for path in self.run_dir.iterdir()]
+        # What a console showed last is kept on purpose.
+        found = [str(path) for path in self.run_dir.iterdir() if path.name != ".console"]
         for name in self.names:
             found += cgroup_leftovers(name)
         found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.lxc) in line]
