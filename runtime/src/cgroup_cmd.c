@@ -16,17 +16,17 @@ static void check_file(const char *file)
 
 static void print_rules(const char *name)
 {
-	static struct dev_rules rules;
+	static struct devlist l;
 	CLEAN_FD int dir = state_dir(name);
 
-	if (dir < 0 || rules_restore(dir, &rules) < 0)
+	if (dir < 0 || devlist_restore(dir, &l) < 0)
 		fail();
-	if (rules.allow_default)
+	if (l.rules.allow_default)
 		puts("a *:* rwm");
-	for (unsigned i = 0; i < rules.n && !rules.allow_default; i++) {
+	for (unsigned i = 0; i < l.rules.n && !l.rules.allow_default; i++) {
 		char text[40];
 
-		rule_text(&rules.rule[i], text, sizeof(text));
+		rule_text(&l.rules.rule[i], text, sizeof(text));
 		puts(text);
 	}
 }
@@ -75,7 +75,8 @@ int cmd_cgroup(int argc, char **argv)
 	else if (strcmp(file, "devices.list") == 0 && !value)
 		print_rules(ctr.name);
 	else if (value && (strcmp(file + 8, "allow") == 0 || strcmp(file + 8, "deny") == 0))
-		rc = live_device(&st, ctr.name, file[8] == 'a' ? RULE_ALLOW : RULE_DENY, value);
+		rc = live_device(&st, ctr.name, file[8] == 'a' ? RULE_ALLOW : RULE_DENY, value) < 0 ?
+		     -1 : live_nodes(&st);
 	else
 		usage_error("%s: of the device list, list can be read, allow and deny set", file);
 	if (rc < 0)

@@ -56,7 +56,7 @@ static int make_root(struct start *s, int root)
 	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
 	times_mark("mounts");
-	if (dev_fill(root, dev, s->ctr, c, &s->ptys) < 0 || stage_mount(HOOK_AUTODEV, root) < 0)
+	if (dev_fill(root, dev, s->ctr, c, s->devices, &s->ptys) < 0 || stage_mount(HOOK_AUTODEV, root) < 0)
 		return -1;
 	times_mark("ptys");
 	return 0;

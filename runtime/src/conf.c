@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "conf_load.h"
+#include "symbol.h"
 
 static void unknown(struct load *l, const char *key)
 {
@@ -92,25 +93,34 @@ void load_line(struct load *l, char *line)
 	read_value(l, l->value);
 }
 
-/* The rules of the lines that are left, in their order. */
+/* The rules of the lines that are left, in their order; those by name wait for the start. */
 static void add_devices(struct load *l)
 {
 	struct conf *c = l->c;
+	const struct conf_device *first = NULL;
 	bool global = false;
 
 	rules_init(&c->devices);
 	for (unsigned i = 0; i < c->ndevices; i++) {
-		const char *why = rules_apply(&c->devices, c->device[i].verb, c->device[i].value);
+		const struct conf_device *d = &c->device[i];
+		const char *why = NULL;
 
-		l->at = c->device[i].at;
-		l->value = c->device[i].value;
+		if (d->verb == RULE_EXPECT)
+			continue;
+		first = first != NULL ? first : d;
+		l->at = d->at;
+		l->value = d->value;
+		if (symbol_is(d->value))
+			c->devices.set = c->symbolic = true;
+		else
+			why = rules_apply(&c->devices, d->verb, d->value);
 		if (why != NULL)
 			load_error(l, why);
-		global |= c->device[i].value[0] == 'a';
+		global |= d->value[0] == 'a';
 	}
-	if (c->ndevices == 0 || global)
+	if (first == NULL || global)
 		return;
-	l->at = c->device[0].at;
+	l->at = first->at;
 	load_hint(l, "begin with lxc.cgroup.devices.deny = a");
 	load_say(l, CONF_WARNING, "no rule for all devices comes first: what no rule denies stays allowed");
 }

@@ -128,6 +128,7 @@ struct conf {
 	unsigned ncgvalues;
 	struct conf_cgvalue cgvalue[CGVALUES_MAX];
 	struct dev_rules devices;       /* what the lines below add up to */
+	bool symbolic;                  /* some name a device: the start makes numbers of them */
 	unsigned ndevices;
 	struct conf_device device[DEVRULES_MAX];
 	unsigned nnics;                 /* one more than the highest index in use */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conf_load.h"
+#include "symbol.h"
 
 /* An empty value takes back what the lines of this verb gave, and nothing else. */
 static void clear_devices(struct conf *c, enum rule_verb verb)
@@ -15,18 +16,32 @@ static void clear_devices(struct conf *c, enum rule_verb verb)
 	c->ndevices = n;
 }
 
+/* Whether a device of that name is there only a start can tell. */
+static const char *device_wrong(const char *value, enum rule_verb verb)
+{
+	struct dev_rules scratch;
+	struct dev_rule rule;
+	struct symbol symbol;
+	const char *name;
+
+	if (verb == RULE_EXPECT)
+		return expect_parse(value, &rule, &name);
+	if (symbol_is(value))
+		return symbol_parse(value, &symbol);
+	rules_init(&scratch);
+	return rules_apply(&scratch, verb, value);
+}
+
 const char *load_device(struct load *l, const char *value, enum rule_verb verb)
 {
 	struct conf *c = l->c;
-	struct dev_rules scratch;
 	const char *why;
 
 	if (value[0] == '\0') {
 		clear_devices(c, verb);
 		return NULL;
 	}
-	rules_init(&scratch);
-	why = rules_apply(&scratch, verb, value);
+	why = device_wrong(value, verb);
 	if (why != NULL)
 		return why;
 	if (c->ndevices == DEVRULES_MAX)

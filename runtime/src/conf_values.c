@@ -256,6 +256,11 @@ static const char *read_size(struct load *l, const char *value)
 	return NULL;
 }
 
+static const char *read_devices_expect(struct load *l, const char *value)
+{
+	return load_device(l, value, RULE_EXPECT);
+}
+
 static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_ARCH] = read_arch,
 	[KIND_BACKEND] = load_backend,
@@ -268,6 +273,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_COUNT] = read_count,
 	[KIND_DEVICES_ALLOW] = read_devices_allow,
 	[KIND_DEVICES_DENY] = read_devices_deny,
+	[KIND_DEVICES_EXPECT] = read_devices_expect,
 	[KIND_ENVIRONMENT] = load_environment,
 	[KIND_FSTAB] = read_fstab,
 	[KIND_GIDS] = load_gids,

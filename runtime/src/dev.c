@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include "dev.h"
 #include "mount.h"
+#include "nodes.h"
 #include "path.h"
 #include "pty.h"
 
@@ -219,11 +220,12 @@ static int make_ptys(int root, int dev, bool ours, const struct conf *conf, stru
 	return 0;
 }
 
-int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf, struct ptys *p)
+int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
+	     const struct devlist *l, struct ptys *p)
 {
 	CLEAN_FD int theirs = dev < 0 ? open_dev(root) : -1;    /* a root without /dev may want none */
 
-	if (dev_wanted(ctr, conf) && (dev < 0 || fill(dev) < 0))
+	if (dev_wanted(ctr, conf) && (dev < 0 || fill(dev) < 0 || nodes_make(dev, l) < 0))
 		return -1;
 	return make_ptys(root, dev < 0 ? theirs : dev, dev >= 0, conf, p);
 }

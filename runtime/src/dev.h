@@ -19,7 +19,12 @@ bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
 /* Before the mount entries: tmpfs, directories, devpts. `dev`: our /dev, or -1. */
 int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev);
 
-/* After them: nodes and links of our /dev, then ptys on /dev/console and /dev/ttyN. */
-int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf, struct ptys *p);
+/*
+ * After them: nodes and links of our /dev, the nodes of the device list, then ptys on
+ * /dev/console and /dev/ttyN.
+ */
+struct devlist;
+int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
+	     const struct devlist *l, struct ptys *p);
 
 #endif

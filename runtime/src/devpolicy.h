@@ -19,11 +19,11 @@ int devpolicy_bpf_load(const struct dev_rules *r);        /* the program, or -1 
 int devpolicy_bpf(int cgfd, int program);                 /* attached, then queried back */
 
 /*
- * The same while the container runs: `r` is the set after the change. v1 takes the one
- * rule in one write; on v2 a new program takes the old one's place. On kernels before 5.6
+ * The same while the container runs. v1 takes each difference in one write, what is
+ * withdrawn first; on v2 a new program takes the old one's place. On kernels before 5.6
  * both hold for a moment, so that nothing is allowed that only one of them allows.
  */
-int devpolicy_v1_change(int cgfd, const struct dev_rules *r, enum rule_verb verb, const char *value);
+int devpolicy_v1_change(int cgfd, const struct dev_rules *before, const struct dev_rules *after);
 int devpolicy_bpf_change(int cgfd, const struct dev_rules *r);
 
 #endif

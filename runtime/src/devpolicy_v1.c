@@ -127,12 +127,39 @@ int devpolicy_v1(int cgfd, const struct dev_rules *r)
 	return check_list(cgfd, r);
 }
 
-int devpolicy_v1_change(int cgfd, const struct dev_rules *r, enum rule_verb verb, const char *value)
+/* The exceptions of `r` that `from` has not, each as far as it has not. */
+static int write_more(int cgfd, const char *name, const struct dev_rules *from, const struct dev_rules *r)
 {
-	const char *name = verb == RULE_ALLOW ? "devices.allow" : "devices.deny";
-	int fd CLEAN_FD = open_file(cgfd, name, O_WRONLY);
+	char text[RULE_TEXT_MAX];
+	int fd CLEAN_FD = -1;
 
-	if (fd < 0 || write_rule(fd, name, value) < 0)
-		return -1;
-	return check_list(cgfd, r);
+	for (unsigned i = 0; i < r->n; i++) {
+		struct dev_rule rule = r->rule[i];
+
+		rule.access = (uint8_t)(rule.access & ~rules_own(from, &rule));
+		if (rule.access == 0)
+			continue;
+		if (fd < 0)
+			fd = open_file(cgfd, name, O_WRONLY);
+		rule_text(&rule, text, sizeof(text));
+		if (fd < 0 || write_rule(fd, name, text) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int devpolicy_v1_change(int cgfd, const struct dev_rules *before, const struct dev_rules *after)
+{
+	bool denies = after->allow_default;     /* then its exceptions do */
+	int rc;
+
+	if (!before->set || before->allow_default != after->allow_default)
+		return devpolicy_v1(cgfd, after);
+	/* What is taken away goes first. */
+	rc = denies ? write_more(cgfd, "devices.deny", before, after) :
+		      write_more(cgfd, "devices.deny", after, before);
+	if (rc == 0)
+		rc = denies ? write_more(cgfd, "devices.allow", after, before) :
+			      write_more(cgfd, "devices.allow", before, after);
+	return rc < 0 ? -1 : check_list(cgfd, after);
 }

@@ -16,6 +16,7 @@
 #define LAYERS_MAX       8       /* lower layers of an overlay root */
 #define CGVALUES_MAX     64      /* lxc.cgroup.* values that are not device rules */
 #define DEVRULES_MAX     512     /* device rules, after merging and before */
+#define DEVTEXT_MAX      16384   /* devices by name, and the nodes of a device list */
 #define NICS_MAX         8       /* lxc.net.N */
 #define ENVS_MAX         64      /* lxc.environment */
 #define WORDS_MAX        64      /* words of lxc.init.cmd and lxc.execute.cmd */

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The device list of a running container, in `devices` beside its state: the kernel does
- * not give back what a BPF program means, nor what a v1 deny-list denies.
- */
+/* Changes of the device list while the container runs. */
 #ifndef SAMPAN_LIVE_H
 #define SAMPAN_LIVE_H
 
-#include "rules.h"
+#include "devlist.h"
 #include "state.h"
 
-int rules_save(int statedir, const struct dev_rules *r, bool first);    /* first: nobody reads it yet */
-int rules_restore(int statedir, struct dev_rules *r);   /* no file: a set that is not `set` */
-
-/* One more rule, in force when this returns 0; on -1 what was in force still is. */
+/*
+ * One more line, or with NULL a look at the kernel's devices for the names asked for. In
+ * force when this returns 0, the nodes not; on -1 what was in force still is. The lists
+ * before and after it stay here until the next call.
+ */
 int live_device(const struct state *st, const char *name, enum rule_verb verb, const char *value);
+int live_nodes(const struct state *st);         /* then the nodes, which a container could stall */
 
 #endif

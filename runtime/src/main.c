@@ -28,6 +28,7 @@ static const struct verb {
 	{ "unfreeze", cmd_unfreeze, 1, false, "let it go on" },
 	{ "console", cmd_console, 1, false, "sit at the console or a tty of a container" },
 	{ "cgroup", cmd_cgroup, 1, false, "read or set a cgroup file of a running container" },
+	{ "device", cmd_device, 1, false, "give a running container a device, or take it away" },
 	{ "wait", cmd_wait, 1, false, "wait until a container reaches a state" },
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include "conlog.h"
+#include "hotplug.h"
 #include "log.h"
 #include "monitor.h"
 #include "ring.h"
@@ -52,6 +53,7 @@ static bool take_signals(struct monitor *m, int *status)
 	for (ssize_t i = 0; i < n / (ssize_t)sizeof(info[0]); i++)
 		if (info[i].ssi_signo != SIGCHLD)
 			pass_signal(m, (int)info[i].ssi_signo);
+	hotplug_reap(m);
 	return waitpid(m->s->pid, status, WNOHANG) == m->s->pid;
 }
 
@@ -91,10 +93,11 @@ static void begin(struct monitor *m, struct start *s)
 
 static unsigned fill_poll(const struct monitor *m, struct pollfd *p)
 {
-	unsigned n = 2;
+	unsigned n = 3;
 
 	p[0] = (struct pollfd){ .fd = m->signalfd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = m->s->socket, .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = m->s->uevents, .events = POLLIN };
 	if (m->proxying) {
 		n += proxy_poll(&m->proxy, p + n);
 	} else {
@@ -109,20 +112,22 @@ static unsigned fill_poll(const struct monitor *m, struct pollfd *p)
 static void handle(struct monitor *m, const struct pollfd *p)
 {
 	if (m->proxying)
-		proxy_step(&m->proxy, p + 2, 2);
-	else if (p[2].revents)
+		proxy_step(&m->proxy, p + 3, 2);
+	else if (p[3].revents)
 		ring_drain();
 	for (int i = 0; i < CLIENTS_MAX; i++)   /* before accepting: p[] knows the old ones */
-		if (m->client[i].fd >= 0 && p[4 + i].revents)
+		if (m->client[i].fd >= 0 && p[5 + i].revents)
 			serve_read(m, &m->client[i]);
 	if (p[1].revents)
 		serve_accept(m);
+	if (p[2].revents)
+		hotplug_step(m);
 }
 
 int monitor_run(struct start *s)
 {
 	static struct monitor m;
-	struct pollfd p[4 + CLIENTS_MAX];
+	struct pollfd p[5 + CLIENTS_MAX];
 	int status = 0;
 
 	begin(&m, s);
@@ -140,6 +145,8 @@ int monitor_run(struct start *s)
 	if (m.proxying)
 		proxy_end(&m.proxy);
 	ring_end(s->ctr->name);
+	if (m.looker > 0)
+		kill(m.looker, SIGKILL);
 	close(m.signalfd);
 	/* The clients' sockets stay open until this process ends, when all is cleaned up. */
 	return status;

@@ -23,6 +23,7 @@ struct monitor {
 	bool watch_alone;               /* busybox init was told to end */
 	unsigned alone;                 /* ticks PID 1 has been without company */
 	int signalfd;
+	pid_t looker;                   /* our child that makes nodes of new devices, or 0 */
 };
 
 /* The loop: until the container's PID 1 is gone. Its wait status. */

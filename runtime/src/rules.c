@@ -58,13 +58,10 @@ static const char *parse_access(const char *text, uint8_t *access)
 }
 
 /* Why `value` has no rule's shape; the kernel reads several of these as something else. */
-static const char *parse_rule(const char *value, struct dev_rule *rule)
+const char *rules_parse(const char *value, struct dev_rule *rule)
 {
 	const char *p;
 
-	if (value[0] == '/' || strncmp(value, "char-", 5) == 0 || strncmp(value, "block-", 6) == 0 ||
-	    strncmp(value, "class:", 6) == 0)
-		return "not supported: a device by name; write TYPE MAJOR:MINOR ACCESS";
 	if (value[0] != 'b' && value[0] != 'c')
 		return "type must be a (all), b (block) or c (character)";
 	if (value[1] != ' ')
@@ -84,6 +81,13 @@ static const char *parse_rule(const char *value, struct dev_rule *rule)
 		return "minor must be * or a number from 0 to 1048575";
 	rule->type = value[0];
 	return parse_access(p, &rule->access);
+}
+
+uint8_t rules_access(const char *text)
+{
+	uint8_t access;
+
+	return parse_access(text, &access) == NULL ? access : 0;
 }
 
 /* Index of the rule of these very numbers, r->n when there is none. */
@@ -138,16 +142,28 @@ const char *rules_apply(struct dev_rules *r, enum rule_verb verb, const char *va
 		r->set = true;
 		return NULL;
 	}
-	why = parse_rule(value, &rule);
-	if (why != NULL)
-		return why;
+	why = rules_parse(value, &rule);
+	return why != NULL ? why : rules_add(r, verb, &rule);
+}
+
+const char *rules_add(struct dev_rules *r, enum rule_verb verb, const struct dev_rule *rule)
+{
+	const char *why = NULL;
+
 	if (r->allow_default == (verb == RULE_DENY))
-		why = add(r, &rule);
+		why = add(r, rule);
 	else
-		take(r, &rule);
+		take(r, rule);
 	if (why == NULL)
 		r->set = true;
 	return why;
+}
+
+uint8_t rules_own(const struct dev_rules *r, const struct dev_rule *key)
+{
+	unsigned i = find(r, key);
+
+	return i < r->n ? r->rule[i].access : 0;
 }
 
 static bool same_device(const struct dev_rule *rule, char type, uint32_t major, uint32_t minor)

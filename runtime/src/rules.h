@@ -31,7 +31,7 @@ struct dev_rules {
 	struct dev_rule rule[DEVRULES_MAX];
 };
 
-enum rule_verb { RULE_ALLOW, RULE_DENY };
+enum rule_verb { RULE_ALLOW, RULE_DENY, RULE_EXPECT };   /* the last: sampan.devices.expect */
 
 /* A rule set that allows everything, as the root cgroup does. */
 void rules_init(struct dev_rules *r);
@@ -42,6 +42,14 @@ void rules_init(struct dev_rules *r);
  * string); the set is unchanged then.
  */
 const char *rules_apply(struct dev_rules *r, enum rule_verb verb, const char *value);
+
+/* The same with a rule of numbers: as rules_parse() reads it from `TYPE MAJ:MIN ACCESS`. */
+const char *rules_add(struct dev_rules *r, enum rule_verb verb, const struct dev_rule *rule);
+const char *rules_parse(const char *value, struct dev_rule *rule);
+uint8_t rules_access(const char *text);         /* "rw"; 0: it is none */
+
+/* Bits of the exception of these very numbers; 0: there is none. */
+uint8_t rules_own(const struct dev_rules *r, const struct dev_rule *key);
 
 /* May a task do `access` (one or more DEV_* bits at once, as open(O_RDWR) does)? */
 bool rules_verdict(const struct dev_rules *r, char type, uint32_t major, uint32_t minor,

@@ -48,6 +48,7 @@ int cmd_stop(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_unfreeze(int argc, char **argv);
 int cmd_console(int argc, char **argv);
+int cmd_device(int argc, char **argv);
 int cmd_cgroup(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);

@@ -15,7 +15,7 @@
 #include "control.h"
 #include "feat.h"
 #include "hooks.h"
-#include "live.h"
+#include "hotplug.h"
 #include "log.h"
 #include "monitor.h"
 #include "notify.h"
@@ -93,15 +93,21 @@ static int refuse_nic(const struct conf_nic *nic)
 	return -1;
 }
 
+struct mapped {                         /* no page of it stays while the container runs */
+	struct conf conf;
+	struct devlist devices;
+};
+
 static int load_conf(struct start *s)
 {
-	void *p = mmap(NULL, sizeof(*s->conf), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct conf *c = p;
+	struct mapped *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct conf *c = &p->conf;
 
-	if (p == MAP_FAILED)
+	if ((void *)p == MAP_FAILED)
 		return err_set("map memory for the configuration");
 	s->conf = c;
+	s->devices = &p->devices;
 	if (conf_load(c, s->ctr->config, load_sink, s) < 0) {
 		if (c->errors == 0)
 			return err_set("read %s", s->ctr->config);
@@ -122,10 +128,21 @@ static int load_conf(struct start *s)
 	return 0;
 }
 
+/* Names become numbers: those that the kernel has now; what changes from here on is heard. */
+static int find_devices(struct start *s)
+{
+	if (s->conf->symbolic && s->uevents < 0 && (s->uevents = hotplug_open()) < 0)
+		return -1;
+	if (devlist_of(s->devices, s->conf, dev_wanted(s->ctr, s->conf)) < 0)
+		return -1;
+	s->conf->devices = s->devices->rules;
+	return 0;
+}
+
 static void unload_conf(struct start *s)
 {
 	if (s->conf)
-		munmap(s->conf, sizeof(*s->conf));
+		munmap(s->conf, sizeof(struct mapped));
 	s->conf = NULL;
 }
 
@@ -247,7 +264,7 @@ static int prepare(struct start *s)
 	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
 		return -1;
 	times_mark("published");
-	if (rules_save(s->statedir, &s->conf->devices, true) < 0 ||
+	if (devlist_save(s->statedir, s->devices, true) < 0 ||
 	    cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
 	times_mark("loaded");
@@ -297,7 +314,7 @@ static int start_once(struct start *s)
 	if (load_conf(s) < 0)
 		return -1;
 	s->undo |= UNDO_HOOKS;
-	if (stage_begin(s) < 0)
+	if (stage_begin(s) < 0 || find_devices(s) < 0)          /* a hook may load a driver */
 		return -1;
 	times_mark("conf");
 	if ((!cg_quick(&s->host) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
@@ -337,7 +354,7 @@ static int exit_code(const struct start *s, int status)
 
 static int claim(struct start *s)
 {
-	s->sync = s->socket = s->status = -1;
+	s->sync = s->socket = s->status = s->uevents = -1;
 	memset(s->spaces, -1, sizeof(s->spaces));
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include "conf.h"
 #include "dev.h"
+#include "devlist.h"
 #include "pty.h"
 #include "state.h"
 
@@ -21,6 +22,7 @@ struct start {
 	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */
+	struct devlist *devices;        /* the same */
 	struct cg_host host;
 	struct state st;
 	struct ptys ptys;
@@ -31,6 +33,7 @@ struct start {
 	int spaces[NS_FDS];             /* of a container with stop hooks, else -1 */
 	int statedir, sync, socket;
 	int file;                       /* the state file, for its digit */
+	int uevents;                    /* netlink, when its list names devices, or -1 */
 	sigset_t signals;               /* blocked, for the signalfd */
 	unsigned undo;
 	int status;                     /* the container's exit code, -1 while it has none */

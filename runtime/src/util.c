@@ -59,6 +59,15 @@ void err_hint(const char *fmt, ...)
 	va_end(ap);
 }
 
+int err_where(const char *file, unsigned line)
+{
+	char text[sizeof(error.text)];
+
+	snprintf(text, sizeof(text), "%s:%u: %.900s", file, line, error.text);
+	memcpy(error.text, text, sizeof(text));
+	return -1;
+}
+
 const char *err_text(void)
 {
 	return error.text;

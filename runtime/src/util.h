@@ -22,6 +22,7 @@ enum { EXIT_OWN = 125, EXIT_CANNOT_EXEC = 126, EXIT_NOT_FOUND = 127 };
 PRINTF(1, 2) int err_set(const char *fmt, ...);         /* always returns -1 */
 PRINTF(1, 2) int err_plain(const char *fmt, ...);       /* the same without errno */
 PRINTF(1, 2) void err_hint(const char *fmt, ...);
+int err_where(const char *file, unsigned line);         /* puts FILE:LINE in front of the error */
 const char *err_text(void);
 const char *err_hint_text(void);
 

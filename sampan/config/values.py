@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sampan.config import language as limit
-from sampan.config import life, mounts, names, rules
+from sampan.config import life, mounts, names, rules, symbols
 from sampan.config.keys import Key
 from sampan.config.language import size
 from sampan.config.mounts import Wrong
@@ -39,7 +39,7 @@ class Context:
     cap_drop: bool = False
     cap_keep: bool = False
     environment: set[str] = field(default_factory=set)
-    devices: dict[str, int] = field(default_factory=lambda: {"allow": 0, "deny": 0})
+    devices: dict[str, int] = field(default_factory=lambda: {"allow": 0, "deny": 0, "expect": 0})
     cgroup: list[tuple[str, str]] = field(default_factory=list)
     mounts: int = 0
     sets: dict[tuple[str, str], tuple[str, str, int]] = field(default_factory=dict)  #: kind, name -> value, place
@@ -221,12 +221,17 @@ def _cgroup(value: str, on: Context) -> None:
 
 def _devices(value: str, on: Context) -> None:
     try:
-        rules.parse(value)
+        if on.key.kind == "devices_expect":
+            symbols.parse_expected(value)
+        elif symbols.is_symbol(value):
+            symbols.parse(value)
+        else:
+            rules.parse(value)
     except SampanError as error:
         raise Wrong(error.message, error.hint) from error
     if sum(on.devices.values()) == limit.DEVRULES_MAX:
         raise Wrong("more device rules than the runtime holds (DEVRULES_MAX)")
-    on.devices["deny" if on.key.kind == "devices_deny" else "allow"] += 1
+    on.devices[str(on.key.kind).removeprefix("devices_")] += 1
     on.keep(value)
 
 
@@ -284,6 +289,7 @@ def _group(value: str, on: Context) -> None:
 READERS: dict[str, Callable[[str, Context], None]] = {
     "arch": _arch, "backend": _backend, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup,
     "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
+    "devices_expect": _devices,
     "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount,
     "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags,
     "nic_type": _nic_type, "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from sampan.config.rules import Access
+from sampan.devices import guard as guard_of
 from sampan.devices.facts import Node
 from sampan.devices.resolve import Grant, Resolved
 
@@ -36,6 +37,8 @@ def _lxc(found: Resolved, guard: str, prefix: str) -> str:
         lines.append(f"# {grant.device}: {grant.origin}")
         lines += [f"# reason: {grant.reason}"] if grant.reason else []
         lines.append(f"{prefix}.devices.allow = {grant.rule}")
+    # sampan compares these with the running kernel; LXC passes over keys that do not begin with lxc.
+    lines += [f"sampan.devices.expect = {number} {name}" for number, name in guard_of.expected(found)]
     return "\n".join(lines) + "\n"
 
 

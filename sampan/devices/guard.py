@@ -47,16 +47,27 @@ driver() {{
 """
 
 
+def expected(found: Resolved) -> list[tuple[str, str]]:
+    """(number, name) that the running kernel must agree on: `c 252:0` and its node, or `c 136:*` and its driver."""
+    said = {}
+    for grant in found.grants:
+        rule = grant.rule
+        node = found.facts.by_number.get((rule.kind, rule.major or 0, rule.minor if rule.minor is not None else -1))
+        if node:
+            said[node.number] = node.name
+        else:
+            said[f"{rule.kind} {rule.major}:*"] = found.facts.drivers(rule.kind, rule.major or 0)[0]
+    return list(said.items())
+
+
 def script(found: Resolved) -> str:
     """The guard of a resolved list."""
     lines = []
-    for grant in found.grants:
-        rule = grant.rule
-        words = ("block", "Block") if rule.kind == "b" else ("char", "Character")
-        node = found.facts.by_number.get((rule.kind, rule.major or 0, rule.minor if rule.minor is not None else -1))
-        if node:
-            lines.append(f"node {words[0]}/{node.major}:{node.minor} '{node.name}'")
+    for number, name in expected(found):
+        kind, _, numbers = number.partition(" ")
+        words = ("block", "Block") if kind == "b" else ("char", "Character")
+        if numbers.endswith(":*"):
+            lines.append(f"driver {words[1]} {numbers.removesuffix(':*')} '{name}'")
         else:
-            holder = found.facts.drivers(rule.kind, rule.major or 0)[0]
-            lines.append(f"driver {words[1]} {rule.major} '{holder}'")
-    return _HEAD.format(name=found.facts.name) + "\n".join(dict.fromkeys(lines)) + "\nexit $wrong\n"
+            lines.append(f"node {words[0]}/{numbers} '{name}'")
+    return _HEAD.format(name=found.facts.name) + "\n".join(lines) + "\nexit $wrong\n"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from sampan.config import symbols
 from sampan.config.rules import Rule, Verb, parse
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import read_text
@@ -20,7 +21,7 @@ Format = Literal["lxc", "oci", "systemd", "docker"]
 Form = Literal["all", "number", "name", "wrong"]
 
 _LXC = re.compile(r"lxc\.cgroup2?\.devices\.(?P<verb>allow|deny)")
-_SYMBOL = re.compile(r"(?:/dev/\S+|(?:char|block)-\S+|(?:class|profile):\S+)(?: (?P<access>[rwm]{1,3}))?")
+_PROFILE = re.compile(r"profile:\S+(?: [rwm]{1,3})?")
 _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
 _UNIT = re.compile(r"^(\[(Service|Unit|Slice|Scope)\]|Device(Allow|Policy)\s*=)", re.MULTILINE)
 _ALLOW = re.compile(r'"allow"\s*:')
@@ -52,8 +53,13 @@ class Entry:
     @property
     def access(self) -> str:
         """Letters of a rule of form name."""
-        words = self.text.split()
+        words = self.text.removesuffix(" optional").split()
         return words[1] if len(words) > 1 else self.default
+
+    @property
+    def optional(self) -> bool:
+        """May the device of a rule of form name be missing when the container starts?"""
+        return self.text.endswith(" optional")
 
 
 @dataclass
@@ -89,9 +95,9 @@ def loads(text: str, path: str) -> Policy:
 
 def entry(line: int, verb: Verb, value: str, reason: str = "", default: str = "rw") -> Entry:
     """A rule from its text: number, name, `a`, or what is wrong with it."""
-    if _SYMBOL.fullmatch(value):
-        return Entry(line, verb, value, "name", reason=reason, default=default)
     try:
+        if _PROFILE.fullmatch(value) or (symbols.is_symbol(value) and symbols.parse(value)):
+            return Entry(line, verb, value, "name", reason=reason, default=default)
         rule = parse(value)
     except SampanError as error:
         return Entry(line, verb, value, "wrong", wrong=error.message, reason=reason)

@@ -131,7 +131,7 @@ def _granted(entry: Entry, facts: Facts, rows: Catalogue) -> list[Grant]:
     access = entry.access
     if entry.symbol.startswith("profile:"):
         return _profile(entry, found, facts, rows)
-    if not found:
+    if not found and not entry.optional:
         raise SampanError(f"{facts.name} has no such device", hint=_has(facts, rows))
     for node in found:
         _refuse(entry, node, facts, rows)

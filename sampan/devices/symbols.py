@@ -19,7 +19,7 @@ def nodes(facts: Facts, catalogue: Catalogue, symbol: str) -> list[Node]:
     """Nodes that exist on the board and that the symbol means."""
     if symbol.startswith("/dev/"):
         name = symbol.removeprefix("/dev/")
-        return [node for node in facts.nodes if fnmatchcase(node.name, name)]
+        return [node for node in facts.nodes if _path_matches(node.name, name)]
     if symbol.startswith("class:"):
         wanted = symbol.removeprefix("class:")
         return [node for node in facts.nodes if node.subsystem == wanted]
@@ -32,6 +32,12 @@ def nodes(facts: Facts, catalogue: Catalogue, symbol: str) -> list[Node]:
         for node in facts.nodes
         if node.kind == kind and any(fnmatchcase(name, driver) for name in facts.drivers(kind, node.major))
     ]
+
+
+def _path_matches(name: str, pattern: str) -> bool:
+    """A pattern stands for one component of a path, as in a shell."""
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
 
 
 def split_driver(symbol: str) -> tuple[Kind, str]:

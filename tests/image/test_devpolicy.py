@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from runtime_tools import POLICY, build
 
+from sampan.config import symbols
 from sampan.config.rules import Access, RuleSet, parse
 from sampan.core.errors import SampanError
 
@@ -183,6 +184,14 @@ def test_both_kernel_policies_agree_with_the_model(
         assert call(tool, "bpf", grid, group, nodes, stdin=text_of(rules)) == want
 
 
+NAMES = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["/dev/", "char-", "block-", "class:", "profile:"]),
+    st.sampled_from(
+        ["rtc0", "input/event*", "sd[a-c]", "sd[!a]", "tty?", "", "../x", "a//b", "*/x", "x" * 63, "x" * 64]
+    ),
+    st.sampled_from([" rw", " r optional", " optional", "", " ", " rwm", " rr", " rw  optional", " optional r", " x"]),
+)
 ALMOST = st.text(alphabet="abc 0123456789*:rwmx\t/-", max_size=24)
 
 
@@ -190,11 +199,14 @@ def damaged(value: str, at: int, with_: str) -> str:
     return value[: at % (len(value) + 1)] + with_ + value[at % (len(value) + 1) :]
 
 
-@settings(SLOW, max_examples=40)
+@settings(SLOW, max_examples=100)
 @given(
     st.lists(
         st.one_of(
-            ALMOST, st.builds(damaged, values(), st.integers(0, 30), st.sampled_from([" ", "r", "0", ":", "*", "x"]))
+            NAMES,
+            st.builds(damaged, NAMES, st.integers(0, 30), st.sampled_from(["[", "]", "!", "/", "*", " ", "."])),
+            ALMOST,
+            st.builds(damaged, values(), st.integers(0, 30), st.sampled_from([" ", "r", "0", ":", "*", "x"])),
         ),
         max_size=60,
     )
@@ -204,7 +216,7 @@ def test_runtime_and_host_refuse_the_same_values(tool: Path, lines: list[str]) -
     assert len(said) == len(lines)
     for line, answer in zip(lines, said, strict=True):
         try:
-            parse(line)
+            symbols.parse(line) if symbols.is_symbol(line) else parse(line)
         except SampanError:
             assert answer != "ok", line
         else:

@@ -15,7 +15,7 @@ from sampan.core.run import run
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
-    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c", "match.c"])
+    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c", "match.c", "symbol.c"])
     assert run([program]).stdout.endswith(" 0 failures\n")
 
 
@@ -26,13 +26,13 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
     if command == ("gcc",):
         compiler()
     (tmp_path / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
-    names = ("conf.c", "conf_*.c", "devpolicy_*.c", "rules.c", "util.c", "words.c")
+    names = ("conf.c", "conf_*.c", "devpolicy_*.c", "rules.c", "util.c", "words.c", "symbol.c", "match.c")
     sources = sorted(path for name in names for path in (RUNTIME / "src").glob(name))
     assert len(sources) > 10
     run([*command, *STANDARD, *WARNINGS, "-Os", f"-I{tmp_path}", "-c", *sources], cwd=tmp_path)
 
 
-FUZZED = {"conf": READER, "mount": READER, "rules": ["rules.c", "util.c"]}
+FUZZED = {"conf": READER, "mount": READER, "rules": ["rules.c", "util.c", "symbol.c", "match.c"]}
 
 
 @pytest.mark.parametrize("target", FUZZED)

@@ -139,3 +139,17 @@ def test_on_the_command_line() -> None:
 def test_docker_flags_that_cannot_be_read(text: str) -> None:
     with pytest.raises(SampanError):
         resolved(text)
+
+
+@pytest.mark.parametrize("form", ["lxc1", "lxc2"])
+def test_numbers_carry_their_names_for_the_runtime(form: str, found: resolve.Resolved) -> None:
+    lines = export.FORMATS[form](found, "").splitlines()
+    expected = [line.removeprefix("sampan.devices.expect = ") for line in lines if line.startswith("sampan.")]
+    assert "c 252:0 rtc0" in expected and "c 136:* pts" in expected and "c 1:3 null" in expected
+    assert len(expected) == len(found.rules), "each rule has one"
+    assert not any("=" in line and not line.startswith(("lxc.", "sampan.", "#")) for line in lines)
+
+
+def test_an_optional_device_may_be_missing_on_the_board() -> None:
+    found = resolved("lxc.cgroup2.devices.allow = /dev/ttyUSB* rw optional\nlxc.cgroup2.devices.allow = /dev/rtc0 r\n")
+    assert [str(rule) for rule in found.rules] == ["c 252:0 r"]
