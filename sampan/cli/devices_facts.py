@@ -10,7 +10,7 @@ import click
 from sampan.cli.table import print_table
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
-from sampan.devices import dump, store, tsv
+from sampan.devices import catalogue, dump, numbers, store, tsv
 from sampan.devices.facts import Facts
 
 
@@ -59,4 +59,10 @@ def keep(found: Facts, out: Path | None, force: bool) -> None:
     print(f"{shown(path)}: {len(found.nodes)} nodes, {len(found.majors)} majors")
 
 
-COMMANDS = (facts, record)
+@click.command("table")
+def table() -> None:
+    """Print clock, GPIO, watchdog and hidraw of all known boards as a page of Markdown."""
+    print(numbers.page(store.load_all(), catalogue.load()), end="")
+
+
+COMMANDS = (facts, record, table)

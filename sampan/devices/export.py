@@ -49,7 +49,10 @@ def oci(found: Resolved, guard: str) -> str:
         numbers = {"major": grant.rule.major, "minor": grant.rule.minor}
         given = {name: number for name, number in numbers.items() if number is not None}
         rules.append({"allow": True, "type": grant.rule.kind, **given, "access": letters(grant)})
-    nodes = [{"path": f"/dev/{node.name}", **_node(node), "fileMode": 0o660} for node in found.nodes]
+    nodes = [
+        {"path": f"/dev/{node.name}", **_node(node), "fileMode": int(node.mode or "660", 8)} for node in found.nodes
+    ]
+    # As the kernel's devtmpfs makes them: an ordinary user in the container needs /dev/null, too.
     data: dict[str, Any] = {"linux": {"devices": nodes, "resources": {"devices": rules}}}
     if guard:
         data["hooks"] = {"createRuntime": [{"path": guard}]}
