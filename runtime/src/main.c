@@ -33,6 +33,7 @@ static const struct verb {
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },
+	{ "resume", cmd_resume, 1, false, "clock and randomness after a snapshot was restored" },
 	{ "config", cmd_config, 1, false, "check configuration files, show what one comes to" },
 };
 

@@ -54,5 +54,6 @@ int cmd_wait(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
 int cmd_checkconfig(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
 
 #endif

@@ -27,6 +27,7 @@ _OPTIONS = (
     click.option(
         "--line", default="", metavar="SPEC", help="Simulate a slow, faulty line: 115200,ber=1e-5,printk=5/s."
     ),
+    click.option("--fast", is_flag=True, help="Begin with a snapshot of a booted machine, made at the first time."),
     click.option("--reboot", is_flag=True, help="Let a reset reboot the machine; else it ends."),
     click.option("--watchdog", is_flag=True, help="An Intel 6300ESB watchdog on the PCI bus."),
     click.option("--display", is_flag=True, help="A graphics card, for `sampan vm screenshot`."),

@@ -12,7 +12,7 @@ from typing import NoReturn
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
-from sampan.qemu import prepare
+from sampan.qemu import prepare, snapshot
 from sampan.qemu.instance import Exit, Instance
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.plan import Plan
@@ -60,9 +60,13 @@ class Machine:
         return self.instance.cpu_seconds
 
     def login(self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS) -> None:
-        """Wait for the login prompt and log in; `timeout` in seconds of the machine's clock."""
-        self.console.login(user, password, timeout)
-        self.instance.mark_up()
+        """Wait for the login prompt and log in; `timeout` in seconds of the machine's clock.
+
+        A machine that began with a boot snapshot is logged in already.
+        """
+        if not self.instance.up:
+            self.console.login(user, password, timeout)
+            self.instance.mark_up()
         self.boot_cpu_seconds = self.cpu_seconds
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> Result:
@@ -112,7 +116,7 @@ def start(board_or_folder: str | Path, options: BootOptions | None = None) -> Ma
     plan = Plan.make(board_or_folder, options or BootOptions())
     log = prepare.open_log(plan.folder, plan.options.log)
     thread = shared_loop()
-    return Machine(thread.call(plan.launch(log)), plan.image, plan.folder, plan.choice.reason, thread)
+    return Machine(thread.call(snapshot.launch(plan, log)), plan.image, plan.folder, plan.choice.reason, thread)
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ class Sockets:
 class Instance:
     """A QEMU process and what belongs to it. `close` may come at any time and more than once."""
 
-    def __init__(self, argv: Sequence[str], sockets: Sockets, log: LineLog) -> None:
+    def __init__(self, argv: Sequence[str], sockets: Sockets, log: LineLog, keep_fds: Sequence[int] = ()) -> None:
         """Start QEMU. On a running loop; use `start`."""
         self.argv = list(argv)
         self.log = log
@@ -89,8 +89,8 @@ class Instance:
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
         self._exit: Exit | None = None
-        self._up = False  #: a login was reached: an end is no failed boot any more
-        keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno()]
+        self.up = False  #: a login was reached: an end is no failed boot any more
+        keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), *keep_fds]
         self.process = Process.start(argv, keep, self._on_stderr)
         sockets.close_theirs()
         clock = MachineClock(self.process.pid)
@@ -103,11 +103,14 @@ class Instance:
         self._watch = asyncio.create_task(self._until_exit())
 
     @classmethod
-    async def start(cls, argv: Sequence[str], sockets: Sockets, log: LineLog) -> Instance:
-        """Start QEMU with its console drained from the first byte. Raises QemuDied when it ends at once."""
+    async def start(cls, argv: Sequence[str], sockets: Sockets, log: LineLog, keep_fds: Sequence[int] = ()) -> Instance:
+        """Start QEMU with its console drained from the first byte; it inherits `keep_fds` too.
+
+        Raises QemuDied when it ends at once.
+        """
         log.note(shlex.join(argv))
         try:
-            self = cls(argv, sockets, log)
+            self = cls(argv, sockets, log, keep_fds)
         except BaseException:
             sockets.close()
             log.close()
@@ -136,7 +139,7 @@ class Instance:
 
     def mark_up(self) -> None:
         """From now on the end of the machine is an event, not a failed boot."""
-        self._up = True
+        self.up = True
 
     def _on_event(self, name: str, data: Mapping[str, object]) -> None:
         self.events.append((name, data))
@@ -185,6 +188,17 @@ class Instance:
         """How QEMU ended, once it has."""
         return await asyncio.shield(self._watch)
 
+    async def until_loaded(self) -> None:
+        """Wait until the state that QEMU began with is loaded. Raises QemuDied when it is refused."""
+        with contextlib.suppress(QmpError):
+            while True:
+                status = await self.qmp("query-status")
+                if isinstance(status, dict) and status.get("status") != "inmigrate":
+                    return
+                await asyncio.sleep(0.002)
+        await self.wait()
+        raise self._died()
+
     async def until_exit(self, timeout: float) -> Exit:
         """How it ended, waiting at most `timeout` seconds of the machine's clock."""
         deadline = Deadline(self.console.clock, timeout)
@@ -201,7 +215,7 @@ class Instance:
         words = {"poweroff": "powered off", "reset": "rebooted", "quit": "was ended", "killed": "was killed"}
         words["watchdog"] = "was reset by its watchdog"
         what = f"the machine {words.get(end.reason, end.reason)}"
-        if not self._up:
+        if not self.up:
             return self.console.error(BootFailed, f"{what} before there was a login")
         return self.console.error(ConsoleError, what)
 

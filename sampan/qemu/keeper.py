@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from sampan.core.errors import SampanError
+from sampan.qemu import snapshot
 from sampan.qemu.instance import Exit, Instance
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import Place, State
@@ -37,7 +38,6 @@ class Request(msgspec.Struct, frozen=True):
 
     image: str  #: board, or a folder with an image.json
     options: BootOptions
-    fast: bool = False
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self, enc_hook=str)
@@ -50,7 +50,7 @@ class Request(msgspec.Struct, frozen=True):
 class Keeper:
     """Keeps one running instance at one place, whose lock the caller holds. On the instance's loop."""
 
-    def __init__(self, place: Place, plan: Plan, instance: Instance, fast: bool = False) -> None:
+    def __init__(self, place: Place, plan: Plan, instance: Instance) -> None:
         self.place = place
         self.instance = instance
         self.on_change: Callable[[State], None] = lambda state: None
@@ -64,7 +64,7 @@ class Keeper:
             cgroup=plan.options.cgroup,
             accel=plan.choice.accel,
             line=plan.options.line,
-            fast=fast,
+            fast=plan.options.fast,
             image=str(plan.folder),
             argv=tuple(instance.argv),
         )
@@ -78,7 +78,7 @@ class Keeper:
         self.instance.on_event = self._on_event
         self._stop_tap = self.instance.console.tap(self._look_for_prompt)
         await self._share.start()
-        self._change()
+        self._change(**({"state": "running"} if self.instance.up else {}))
 
     def _change(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
@@ -197,7 +197,7 @@ async def keep(place: Place, request: Request, status_fd: int) -> None:
 
 async def _run(place: Place, request: Request, teller: _Teller, stop: asyncio.Event) -> None:
     plan = Plan.make(request.image, request.options)
-    instance = await plan.launch(LineLog(place.log))
+    instance = await snapshot.launch(plan, LineLog(place.log))
     keeper = Keeper(place, plan, instance)
     keeper.on_change = teller.tell
     try:

@@ -22,6 +22,7 @@ CGROUPS = ("v1", "v1-single", "v2", "hybrid")
 _SIZE = re.compile(r"^[1-9][0-9]*[KMG]?$")
 #: MiB of translated code TCG keeps. The default (a quarter of the RAM, up to 1 GiB) only costs memory.
 _TB_MIB = 64
+_TB_MIB_CLONE = 32  #: many clones run at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class BootOptions:
     reboot: bool = False  #: let a reset reboot the machine; else it ends QEMU
     watchdog: bool = False  #: an Intel 6300ESB watchdog on the PCI bus
     display: bool = False  #: a graphics card, for screenshots
+    fast: bool = False  #: begin with a boot snapshot: a shell that is logged in, and a pristine data disk
     line: str = ""  #: simulate a serial line between QEMU and its users, see sampan.serial.linespec
 
     def __post_init__(self) -> None:
@@ -48,6 +50,12 @@ class BootOptions:
             )
         if self.ram and not _SIZE.match(self.ram):
             raise SampanError(f"--ram {self.ram}: not a size", hint="such as 256M or 1G", code=EXIT_USAGE)
+        if self.fast and self.data is not None:
+            raise SampanError(
+                "--fast and --data: a boot snapshot has a data disk of its own",
+                hint="without --fast the machine boots with any disk",
+                code=EXIT_USAGE,
+            )
         if self.line:
             LineSpec.parse(self.line)
         if "\n" in self.append or "\0" in self.append:
@@ -61,6 +69,8 @@ class Wiring:
     console_fd: int
     qmp_fd: int
     data: Path | None = None
+    ram: Path | None = None  #: file that holds the memory
+    incoming_fd: int = -1  #: begin with the state that is read here, and a private copy of `ram`; -1: boot
 
 
 def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel: Literal["tcg", "kvm"]) -> list[str]:
@@ -69,9 +79,10 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
     return [
         qemu.system,
         *("-name", f"sampan-{image.board}"),
-        *("-machine", qemu.machine),
-        *_cpu(image, accel),
+        *("-machine", qemu.machine + (",memory-backend=ram" if wiring.ram else "")),
+        *_cpu(image, accel, wiring),
         *("-m", options.ram or qemu.memory),
+        *_memory(options.ram or qemu.memory, wiring),
         *("-smp", str(qemu.smp)),
         # Nothing but what is named here: no default NIC, floppy, CD or display; no network.
         *("-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config"),
@@ -81,7 +92,7 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
         *_second_qmp(options.qmp),
         *_entropy(qemu.rng),
-        *_data_disk(qemu.drive, wiring.data, options),
+        *_data_disk(qemu.drive, wiring.data, options.snapshot or wiring.incoming_fd >= 0),
         *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
         *("-kernel", str(folder / image.kernel.boot.file)),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
@@ -94,10 +105,22 @@ def cmdline(image: Image, options: BootOptions) -> str:
     return " ".join(filter(None, [image.cmdline, "panic=-1", f"sampan.cgroup={options.cgroup}", options.append]))
 
 
-def _cpu(image: Image, accel: Literal["tcg", "kvm"]) -> list[str]:
+def _cpu(image: Image, accel: Literal["tcg", "kvm"], wiring: Wiring) -> list[str]:
     if accel == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", f"tcg,tb-size={_TB_MIB}", "-cpu", image.qemu.cpu]
+    size = _TB_MIB if wiring.incoming_fd < 0 else _TB_MIB_CLONE
+    return ["-accel", f"tcg,tb-size={size}", "-cpu", image.qemu.cpu]
+
+
+def _memory(size: str, wiring: Wiring) -> list[str]:
+    """Memory in a file. Its writer shares it; a clone maps it copy-on-write and is told where its state is."""
+    if wiring.ram is None:
+        return []
+    share = "on" if wiring.incoming_fd < 0 else "off"
+    return [
+        *("-object", f"memory-backend-file,id=ram,size={size},mem-path={_escaped(wiring.ram)},share={share}"),
+        *([] if wiring.incoming_fd < 0 else ["-incoming", "defer"]),
+    ]
 
 
 def _second_qmp(path: Path | None) -> list[str]:
@@ -121,10 +144,10 @@ def _entropy(device: str) -> list[str]:
     return ["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", f"{device},rng=rng0"]
 
 
-def _data_disk(device: str, path: Path | None, options: BootOptions) -> list[str]:
+def _data_disk(device: str, path: Path | None, throw_away: bool) -> list[str]:
     if path is None:
         return []
-    snapshot = ",snapshot=on" if options.snapshot else ""
+    snapshot = ",snapshot=on" if throw_away else ""
     return [
         *("-drive", f"if=none,id=data,format=raw,file={_escaped(path)}{snapshot}"),
         *("-device", f"{device},drive=data"),

@@ -34,13 +34,13 @@ class Plan:
             prepare.free_socket_path(options.qmp)
         return cls(image, folder, options, choice, prepare.data_disk(image, folder, options))
 
-    async def launch(self, log: LineLog) -> Instance:
-        """Start QEMU; the instance owns the log from now on."""
+    async def launch(self, log: LineLog, ram: Path | None = None, incoming_fd: int = -1) -> Instance:
+        """Start QEMU; the instance owns the log from now on. `ram`, `incoming_fd`: see Wiring."""
         log.note(f"{self.image.board}: {self.choice.accel} ({self.choice.reason})")
         sockets = Sockets.make()
-        wiring = Wiring(sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), self.data)
+        wiring = Wiring(sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), self.data, ram, incoming_fd)
         command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
         if self.options.line:
             log.note(f"a simulated line: {self.options.line}")
             sockets = sockets.with_line(LineRunner(LineSpec.parse(self.options.line)))
-        return await Instance.start(command, sockets, log)
+        return await Instance.start(command, sockets, log, [incoming_fd] if incoming_fd >= 0 else [])

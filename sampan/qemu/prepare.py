@@ -35,17 +35,19 @@ def data_disk(image: Image, folder: Path, options: BootOptions) -> Path:
             raise SampanError(f"--data {options.data}: there is no such file", code=EXIT_USAGE)
         return options.data.absolute()
     pristine, own = folder / image.data.file, folder / "run" / "data.ext4"
+    if options.fast:
+        return pristine  # never written to: the snapshot has a copy
     if own.is_file():
         return own
     if options.snapshot:
         return pristine
     with atomic(own) as temporary:
-        _copy_sparse(pristine, temporary)
+        copy_sparse(pristine, temporary)
     return own
 
 
-def _copy_sparse(source: Path, target: Path) -> None:
-    """Copy a mostly empty disk without making its holes real."""
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a mostly empty disk to a file that is there, without making its holes real."""
     with source.open("rb") as reader, target.open("r+b") as writer:
         size = os.fstat(reader.fileno()).st_size
         writer.truncate(size)

@@ -64,7 +64,7 @@ def uart(request: pytest.FixtureRequest) -> Path:
     return built(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def folder_of() -> Callable[[str], Path]:
     """Gives the folder of a board's image."""
     return built
