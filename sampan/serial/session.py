@@ -74,7 +74,7 @@ class Session:
     async def login(
         self, user: str = "root", password: str = "", timeout: float = LOGIN_SECONDS, patience: float = BOOT_SILENCE
     ) -> None:
-        """From any state of a getty to a shell. Raises LoginTimeout, LoginRefused, KernelPanic, ...
+        """From any state of a getty or a shell to a prompt. Raises LoginTimeout, LoginRefused, KernelPanic, ...
 
         `patience`: seconds of silence until a newline is typed; short where nothing boots.
         """
@@ -89,7 +89,10 @@ class Session:
             # A prompt is only a hint to look at once: what counts is the answer to the probe.
             hints = [b"# ", b"$ "] if "user" in asked and "probe" not in asked else []
             match = await console.poll([*needles, *hints], _sooner(deadline, console, patience))
-            if match is None and ("user" in asked or console.received == heard):
+            quiet = console.received == heard
+            if match is None and not quiet and "probe" in asked and _at_prompt(console):
+                await console.write(shell.probe_line(nonce))  # somebody is logged in already
+            elif match is None and ("user" in asked or quiet):
                 await console.write(shell.probe_line(nonce) if "user" in asked else b"\n")
                 asked.add("probe")
                 patience = min(max(2.0, patience * 2), 10.0)
@@ -251,6 +254,12 @@ class Session:
         if self._tool:
             self._forget()
             await self.console.write(shell.LEAVE)
+
+
+def _at_prompt(console: Console) -> bool:
+    """Whether the last thing the console said looks like a shell's prompt."""
+    last = (console.log.tail() or [""])[-1].removesuffix("\\x1b[6n")
+    return last.endswith(("# ", "$ "))
 
 
 def _nonce() -> str:
