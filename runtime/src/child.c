@@ -21,6 +21,7 @@
 #include "init.h"
 #include "knobs.h"
 #include "mount.h"
+#include "net.h"
 #include "payload.h"
 #include "root.h"
 #include "stages.h"
@@ -62,14 +63,6 @@ static int make_root(struct start *s, int root)
 	return 0;
 }
 
-static bool own_net(const struct conf *c)
-{
-	for (unsigned i = 0; i < c->nnics; i++)
-		if (c->nic[i].used && c->nic[i].type == NET_NONE)
-			return false;
-	return true;
-}
-
 static int lo_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo" };
@@ -85,7 +78,7 @@ static int identify(const struct conf *c)
 {
 	if (c->utsname && sethostname(c->utsname, strlen(c->utsname)) < 0)
 		return err_set("set the host name %s", c->utsname);
-	return own_net(c) ? lo_up() : 0;
+	return net_own(c) ? lo_up() : 0;
 }
 
 /* Terminals of the caller are replaced, so that no byte can be pushed into them. */

@@ -125,26 +125,6 @@ static void add_devices(struct load *l)
 	load_say(l, CONF_WARNING, "no rule for all devices comes first: what no rule denies stays allowed");
 }
 
-static void check_nics(struct load *l)
-{
-	struct conf *c = l->c;
-	unsigned used = 0, none = 0;
-
-	for (unsigned i = 0; i < c->nnics; i++) {
-		const struct conf_nic *nic = &c->nic[i];
-
-		if (!nic->used)
-			continue;
-		used++;
-		none += nic->type == NET_NONE;
-		l->at = nic->at;
-		if (nic->type == NET_UNSET)
-			load_error(l, load_text(l, "lxc.net.%u.type is missing", i));
-	}
-	if (none > 0 && used > 1)
-		load_error(l, "type none is the host's network and stands alone");
-}
-
 static void fstab_line(struct load *l, char *line)
 {
 	if (*line == '\0' || *line == '#')

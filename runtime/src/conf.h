@@ -40,12 +40,40 @@ struct conf_cgvalue {                   /* lxc.cgroup.FILE or lxc.cgroup2.FILE, 
 
 enum net_type { NET_UNSET, NET_EMPTY, NET_NONE, NET_VETH, NET_MACVLAN, NET_IPVLAN, NET_VLAN, NET_PHYS };
 
+enum { VETH_BRIDGE, VETH_ROUTER };
+
+struct conf_ip {
+	uint8_t family;                 /* AF_INET, AF_INET6; 0: none */
+	uint8_t prefix;
+	uint8_t bytes[16];              /* network order */
+};
+
+enum gateway_kind { GATEWAY_NONE, GATEWAY_IP, GATEWAY_AUTO, GATEWAY_DEV };
+
+struct conf_gateway {
+	enum gateway_kind kind;
+	struct conf_ip ip;
+};
+
+struct conf_addr {                      /* of the interface `nic`: an address of it, or a route on the host */
+	uint8_t nic;
+	bool route;
+	struct conf_ip ip;
+	uint8_t broadcast[4];           /* 0.0.0.0: none */
+};
+
 struct conf_nic {
 	struct where at;
-	bool used;
+	bool used, up, l2proxy;
 	enum net_type type;
-	bool up;
-	const char *link, *name, *hwaddr, *mtu, *pair;
+	uint8_t veth_mode, ipvlan_mode, isolation;      /* as the kernel counts them, too */
+	uint8_t macvlan_mode;           /* 1 << this */
+	bool mac_set;
+	uint8_t mac[6];
+	uint16_t mac_random;            /* bit N: its digit N is random */
+	int mtu, vlan_id, rxqueues, txqueues;   /* -1: not said */
+	const char *link, *name, *pair;
+	struct conf_gateway gateway4, gateway6;
 };
 
 enum root_kind {                        /* PLAIN: what stands at the path decides */
@@ -133,6 +161,8 @@ struct conf {
 	struct conf_device device[DEVRULES_MAX];
 	unsigned nnics;                 /* one more than the highest index in use */
 	struct conf_nic nic[NICS_MAX];
+	unsigned naddrs;
+	struct conf_addr addr[ADDRS_MAX];
 	unsigned errors;                /* reported through the sink */
 	size_t used;                    /* bytes of `bytes` in use */
 	char bytes[CONF_BYTES_MAX];

@@ -12,18 +12,19 @@
 enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
 enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 
-enum conf_kind {                        /* one reader each, in conf_values.c and conf_life.c */
+enum conf_kind {                        /* one reader each, in conf_values.c and its neighbours */
 	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
 	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_DEVICES_EXPECT, KIND_ENVIRONMENT, KIND_FSTAB, KIND_GIDS, KIND_GROUP,
 	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_INCLUDE, KIND_LOG_FACILITY,
-	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_CLEAR,
-	KIND_NIC_FLAGS, KIND_NIC_TYPE, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
+	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_ADDRESS, KIND_NIC_CLEAR,
+	KIND_NIC_FLAGS, KIND_NIC_GATEWAY, KIND_NIC_HWADDR, KIND_NIC_NAME, KIND_NIC_ROUTE, KIND_NIC_TYPE,
+	KIND_NIC_WORD, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
 	KIND_ROOTFS_OPTIONS, KIND_SIGNAL, KIND_SIZE, KIND_STRING, KIND_SUBDIR, KIND_SYSCTL, KINDS
 };
 
 struct conf_key {                       /* one row of the generated table */
 	uint16_t name;                  /* offsets into the table's text */
-	uint16_t text;                  /* the reason; with KIND_ONLY the values follow it */
+	uint16_t text;                  /* the reason; with KIND_ONLY and KIND_NIC_WORD the values follow it */
 	uint16_t field;                 /* offset in struct conf */
 	uint16_t modern;                /* row of the key a legacy name stands for */
 	uint32_t max;
@@ -36,7 +37,7 @@ struct conf_match {
 	const char *reason, *only;      /* only: strings, an empty one ends them */
 	const char *rest;               /* behind a prefix, NULL otherwise */
 	bool legacy;
-	int nic;                        /* index written in the key, -1: none */
+	int nic;                        /* index written in the key, -1: none; then the one meant */
 };
 
 struct load {                           /* one conf_load() */
@@ -83,6 +84,7 @@ void load_list(struct load *l, const struct conf_match *m, const char *value);
 
 /* conf_values.c: NULL, or why the value is refused; an empty value clears. */
 const char *load_value(struct load *l, const char *value);
+void *load_field(struct load *l);       /* where the key's value goes */
 
 /* conf_cgroup.c, conf_net.c: readers of the same kind */
 const char *load_device(struct load *l, const char *value, enum rule_verb verb);
@@ -91,6 +93,14 @@ const char *load_net_clear(struct load *l, const char *value);
 const char *load_nic_clear(struct load *l, const char *value);
 const char *load_nic_type(struct load *l, const char *value);
 const char *load_nic_flags(struct load *l, const char *value);
+const char *load_nic_name(struct load *l, const char *value);
+const char *load_nic_word(struct load *l, const char *value);
+const char *load_nic_hwaddr(struct load *l, const char *value);
+const char *load_nic_address(struct load *l, const char *value);
+const char *load_nic_route(struct load *l, const char *value);
+const char *load_nic_gateway(struct load *l, const char *value);
+const char *load_nic(struct load *l);   /* finds the interface an indexed key is about */
+void check_nics(struct load *l);        /* what the lines of each add up to */
 
 /* conf_root.c: the same */
 const char *load_rootfs(struct load *l, const char *value);

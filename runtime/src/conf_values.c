@@ -9,7 +9,9 @@
 
 void *load_field(struct load *l)
 {
-	return (char *)l->c + l->m.key->field;
+	size_t nic = l->m.nic > 0 ? (size_t)l->m.nic : 0;
+
+	return (char *)l->c + l->m.key->field + nic * sizeof(struct conf_nic);
 }
 
 static const char *keep_field(struct load *l, const char *value)
@@ -288,9 +290,15 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_MOUNT] = read_mount,
 	[KIND_MOUNT_AUTO] = load_mount_auto,
 	[KIND_NET_CLEAR] = load_net_clear,
+	[KIND_NIC_ADDRESS] = load_nic_address,
 	[KIND_NIC_CLEAR] = load_nic_clear,
 	[KIND_NIC_FLAGS] = load_nic_flags,
+	[KIND_NIC_GATEWAY] = load_nic_gateway,
+	[KIND_NIC_HWADDR] = load_nic_hwaddr,
+	[KIND_NIC_NAME] = load_nic_name,
+	[KIND_NIC_ROUTE] = load_nic_route,
 	[KIND_NIC_TYPE] = load_nic_type,
+	[KIND_NIC_WORD] = load_nic_word,
 	[KIND_ONLY] = read_only,
 	[KIND_PATH] = read_path,
 	[KIND_PRLIMIT] = load_prlimit,
@@ -306,5 +314,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 
 const char *load_value(struct load *l, const char *value)
 {
-	return readers[l->m.key->kind](l, value);
+	const char *why = l->m.key->flags & KEY_INDEXED ? load_nic(l) : NULL;
+
+	return why ? why : readers[l->m.key->kind](l, value);
 }

@@ -1,59 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "ips.h"
+#include "netlink.h"
 #include "util.h"
 
-static void add(struct ips *ips, const struct ifaddrs *a)
+enum { LOOPBACK = 1 };                  /* the first interface of every network namespace */
+
+static void add(const struct nlmsghdr *h, void *arg)
 {
-	const void *raw;
+	const struct ifaddrmsg *a = NLMSG_DATA(h);
+	bool six = a->ifa_family == AF_INET6;
+	/* The far end of a point-to-point link is its IFA_ADDRESS. */
+	const void *raw = nl_attr(h, sizeof(*a), six ? IFA_ADDRESS : IFA_LOCAL, six ? 16 : 4);
+	struct ips *ips = arg;
 
-	if (!a->ifa_addr || (a->ifa_flags & IFF_LOOPBACK) || ips->n == IPS_MAX)
+	if (h->nlmsg_type != RTM_NEWADDR || !raw || a->ifa_index == LOOPBACK || ips->n == IPS_MAX ||
+	    (!six && a->ifa_family != AF_INET) || (six && a->ifa_scope == RT_SCOPE_LINK))
 		return;
-	if (a->ifa_addr->sa_family == AF_INET) {
-		raw = &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
-	} else if (a->ifa_addr->sa_family == AF_INET6) {
-		const struct in6_addr *six =
-			&((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
-
-		if (IN6_IS_ADDR_LINKLOCAL(six))
-			return;
-		raw = six;
-	} else {
-		return;
-	}
-	ips->ip[ips->n].family = a->ifa_addr->sa_family;
-	if (inet_ntop(a->ifa_addr->sa_family, raw, ips->ip[ips->n].text, IP_LEN))
+	ips->ip[ips->n].family = a->ifa_family;
+	if (inet_ntop(a->ifa_family, raw, ips->ip[ips->n].text, IP_LEN))
 		ips->n++;
 }
 
 void ips_of(pid_t pid, struct ips *ips)
 {
-	struct stat theirs, ours;
+	const struct ifaddrmsg all = { 0 };
+	CLEAN_FD int ns = -1, fd = -1;
+	struct nl_msg m;
 	char path[40];
-	CLEAN_FD int fd = -1, home = -1;
-	struct ifaddrs *list;
 
 	ips->n = 0;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	home = openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || home < 0 || fstat(fd, &theirs) < 0 || fstat(home, &ours) < 0)
-		return;
-	if (theirs.st_ino != ours.st_ino && setns(fd, CLONE_NEWNET) < 0)
-		return;
-	if (getifaddrs(&list) == 0) {
-		for (const struct ifaddrs *a = list; a; a = a->ifa_next)
-			add(ips, a);
-		freeifaddrs(list);
-	}
-	setns(home, CLONE_NEWNET);
+	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	fd = ns < 0 ? -1 : nl_open(ns);
+	nl_begin(&m, RTM_GETADDR, NLM_F_DUMP, &all, sizeof(all));
+	if (fd >= 0)
+		nl_talk(fd, &m, add, ips);
 }

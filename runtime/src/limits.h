@@ -18,6 +18,8 @@
 #define DEVRULES_MAX     512     /* device rules, after merging and before */
 #define DEVTEXT_MAX      16384   /* devices by name, and the nodes of a device list */
 #define NICS_MAX         8       /* lxc.net.N */
+#define ADDRS_MAX        32      /* addresses and routes of all interfaces */
+#define NET_UNDO_MAX     1024    /* bytes of requests that take back a network */
 #define ENVS_MAX         64      /* lxc.environment */
 #define WORDS_MAX        64      /* words of lxc.init.cmd and lxc.execute.cmd */
 #define SETS_MAX         64      /* lxc.prlimit.*, lxc.sysctl.* and lxc.proc.* together */

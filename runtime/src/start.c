@@ -18,6 +18,7 @@
 #include "hotplug.h"
 #include "log.h"
 #include "monitor.h"
+#include "net.h"
 #include "notify.h"
 #include "stages.h"
 #include "start.h"
@@ -27,7 +28,7 @@
 
 /* ---- undo ------------------------------------------------------------------- */
 
-enum { UNDO_STATE = 1, UNDO_HOOKS = 2, UNDO_CGROUP = 4, UNDO_CHILD = 8 };
+enum { UNDO_STATE = 1, UNDO_HOOKS = 2, UNDO_CGROUP = 4, UNDO_NET = 8, UNDO_CHILD = 16 };
 
 static void undo_state(struct start *s)
 {
@@ -47,6 +48,11 @@ static void undo_cgroup(struct start *s)
 	cg_end(&s->st.cg);
 }
 
+static void undo_net(struct start *s)
+{
+	net_end(s->statedir, &s->st.net);
+}
+
 static void undo_child(struct start *s)
 {
 	kill(s->pid, SIGKILL);
@@ -58,6 +64,7 @@ static const struct {
 	void (*back)(struct start *s);
 } undo_table[] = {                              /* in the order of a start */
 	{ UNDO_STATE, undo_state }, { UNDO_HOOKS, undo_hooks }, { UNDO_CGROUP, undo_cgroup },
+	{ UNDO_NET, undo_net },
 	{ UNDO_CHILD, undo_child },
 };
 
@@ -83,16 +90,6 @@ static void load_sink(const struct conf_msg *msg, void *arg)
 		conf_print(msg, NULL);
 }
 
-static int refuse_nic(const struct conf_nic *nic)
-{
-	static const char names[][8] = { "empty", "none", "veth", "macvlan", "ipvlan", "vlan", "phys" };
-
-	err_plain("%s:%u: network type %s is not supported yet", nic->at.file, nic->at.line,
-		  names[nic->type]);
-	err_hint("types there are: empty (loopback alone), none (the host's network)");
-	return -1;
-}
-
 struct mapped {                         /* no page of it stays while the container runs */
 	struct conf conf;
 	struct devlist devices;
@@ -115,9 +112,6 @@ static int load_conf(struct start *s)
 			  c->errors == 1 ? "" : "s");
 		return -1;
 	}
-	for (unsigned i = 0; i < c->nnics; i++)
-		if (c->nic[i].used && c->nic[i].type != NET_EMPTY && c->nic[i].type != NET_NONE)
-			return refuse_nic(&c->nic[i]);
 	s->st.sig_halt = c->sig_halt;
 	s->st.sig_reboot = c->sig_reboot;
 	s->sig_stop = c->sig_stop;
@@ -152,10 +146,7 @@ static unsigned long namespaces(const struct conf *c)
 {
 	unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
 
-	for (unsigned i = 0; i < c->nnics; i++)
-		if (c->nic[i].used && c->nic[i].type == NET_NONE)
-			return flags;
-	return flags | CLONE_NEWNET;
+	return net_own(c) ? flags | CLONE_NEWNET : flags;
 }
 
 /* Straight into the v2 cgroup: joining it later waits 4..12 ms for a grace period. */
@@ -261,6 +252,9 @@ static int enforce(struct start *s)
 static int prepare(struct start *s)
 {
 	s->st.init = task_of(s->pid);
+	s->undo |= UNDO_NET;
+	if (net_make(s->conf, s->pid, s->statedir, &s->st) < 0)
+		return -1;
 	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
 		return -1;
 	times_mark("published");
@@ -398,7 +392,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 			break;
 		close_ptys(s);
 		s->reboot_asked = false;
-		undo(s, UNDO_CGROUP | UNDO_HOOKS);
+		undo(s, UNDO_NET | UNDO_CGROUP | UNDO_HOOKS);
 		s->again = false;
 		s->quiet_conf = true;
 	}

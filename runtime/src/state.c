@@ -16,7 +16,7 @@
 #include "state.h"
 #include "sys.h"
 
-enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) };
+enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) + 2 * NET_UNDO_MAX };
 
 static const char words[][9] = { "STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING",
 				 "FREEZING", "FROZEN", "THAWED" };
@@ -193,7 +193,9 @@ int state_write(int dir, const struct state *st)
 	for (unsigned i = 0; i < st->cg.n; i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "cgroup %d%d %s\n",
 			      st->cg.dir[i].v2, st->cg.dir[i].track, st->cg.dir[i].path);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "end\n");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "net ");
+	n += (int)net_undo_text(&st->net, text + n, sizeof(text) - (size_t)n);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "\nend\n");
 	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
 		return err_set("write the state file");
 	return take_fd(&fd);
@@ -249,6 +251,8 @@ static bool parse_line(const char *key, const char *v, struct state *st)
 		return parse_task(v, &st->supervisor);
 	if (strcmp(key, "cgroup") == 0)
 		return parse_cgroup(v, &st->cg);
+	if (strcmp(key, "net") == 0)
+		return net_undo_parse(v, &st->net);
 	if (strcmp(key, "lxcpath") == 0)
 		return parse_path(v, st->lxcpath);
 	if (strcmp(key, "config") == 0)
@@ -318,13 +322,21 @@ int state_load(const char *name, struct state *st)
 	return root < 0 ? -1 : load_at(root, name, st, true);
 }
 
+static bool dead(const struct state *st)
+{
+	return !task_alive(&st->init) && !task_alive(&st->supervisor);
+}
+
 int state_of(const struct ctr *ctr, struct state *st)
 {
 	int rc = state_load(ctr->name, st);
 
-	if (rc == 1 && (strcmp(st->lxcpath, ctr->lxcpath) != 0 ||
-			(!task_alive(&st->init) && !task_alive(&st->supervisor))))
+	if (rc == 1 && strcmp(st->lxcpath, ctr->lxcpath) != 0)
 		rc = 0;
+	if (rc == 1 && dead(st)) {      /* an interface it had taken must not wait for a start */
+		state_clean(ctr->name);
+		rc = 0;
+	}
 	if (rc == 0)
 		st->state = ST_STOPPED;
 	if (rc == 1 && (st->state == ST_RUNNING || st->state == ST_FROZEN))
@@ -385,13 +397,14 @@ static int take_over(int root, const char *name, struct state *old)
 
 	if (rc < 0)
 		return -1;
-	if (task_alive(&old->supervisor) || task_alive(&old->init))
+	if (!dead(old))
 		return 1;
+	dir = open_dir(root, name);
+	net_end(dir, &old->net);
 	if (rc == 1)
 		cg_end(&old->cg);
 	else
 		cg_sweep(name);         /* killed before it could write down what it has made */
-	dir = open_dir(root, name);
 	left_hooks |= dir >= 0 && hooks_restore(dir);
 	if (dir >= 0)
 		remove_dir(root, dir, name);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "cgroup.h"
+#include "netundo.h"
 #include "sampan.h"
 
 enum run_state { ST_STOPPED, ST_STARTING, ST_RUNNING, ST_STOPPING, ST_ABORTING, ST_FREEZING,
@@ -29,6 +30,7 @@ struct state {
 	char lxcpath[PATH_LEN_MAX];
 	char config[PATH_LEN_MAX];
 	struct cg cg;
+	struct net_undo net;            /* what its network has of the host */
 };
 
 const char *state_word(enum run_state s);       /* "RUNNING" */

@@ -40,6 +40,7 @@ static void run_hooks(const struct ctr *ctr)
 static int stop_orphan(const struct ctr *ctr, struct state *st, const struct stop_how *how)
 {
 	int sig = st->sig_halt ? st->sig_halt : st->app ? SIGTERM : SIGPWR;
+	CLEAN_FD int dir = -1;
 	bool gone = false;
 
 	if (how->reboot) {
@@ -62,6 +63,8 @@ static int stop_orphan(const struct ctr *ctr, struct state *st, const struct sto
 		wait_task(&st->init, 10000);
 	}
 	cg_remove(&st->cg);
+	dir = state_dir(ctr->name);
+	net_end(dir, &st->net);
 	run_hooks(ctr);
 	state_remove(ctr->name);
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,9 @@ int sync_hear(int sync, struct ptys *ptys, int *code)
 	size_t nfds;
 	ssize_t n = fds_receive(sync, &m, sizeof(m), fds, &nfds);
 
+	/* It ended without having read our last word; its own comes behind the news of that. */
+	if (n < 0 && errno == ECONNRESET)
+		n = fds_receive(sync, &m, sizeof(m), fds, &nfds);
 	if (n == 0)
 		return 0;
 	if (n != SHORT && n != sizeof(m))

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include "conf.h"
+#include "ip.h"
 
 static struct conf c;
 
@@ -41,6 +42,49 @@ static void devices(void)
 	}
 }
 
+static void gateway(const char *name, const struct conf_gateway *g)
+{
+	static const char *const kinds[] = { "", "", "auto", "dev" };
+	char ip[IP_TEXT_MAX];
+
+	if (g->kind == GATEWAY_IP)
+		printf(" %s=%s", name, inet_ntop(g->ip.family, g->ip.bytes, ip, sizeof(ip)));
+	else if (g->kind != GATEWAY_NONE)
+		printf(" %s=%s", name, kinds[g->kind]);
+}
+
+static void nic(unsigned i, const struct conf_nic *n)
+{
+	const uint8_t *m = n->mac;
+
+	printf("nic%u=%d%s", i, n->type, n->up ? " up" : "");
+	if (n->link || n->name || n->pair)
+		printf(" link=%s name=%s pair=%s", n->link ? n->link : "", n->name ? n->name : "",
+		       n->pair ? n->pair : "");
+	if (n->mac_set)
+		printf(" mac=%02x%02x%02x%02x%02x%02x/%x", m[0], m[1], m[2], m[3], m[4], m[5], n->mac_random);
+	if (n->mtu >= 0 || n->vlan_id >= 0 || n->rxqueues >= 0 || n->txqueues >= 0)
+		printf(" mtu=%d vlan=%d queues=%d,%d", n->mtu, n->vlan_id, n->rxqueues, n->txqueues);
+	if (n->type >= NET_VETH)
+		printf(" modes=%d,%d,%d,%d proxy=%d", n->veth_mode, n->macvlan_mode, n->ipvlan_mode,
+		       n->isolation, n->l2proxy);
+	gateway("gateway4", &n->gateway4);
+	gateway("gateway6", &n->gateway6);
+	putchar('\n');
+}
+
+static void address(const struct conf_addr *a)
+{
+	const uint8_t *b = a->broadcast;
+	char ip[IP_TEXT_MAX];
+
+	printf("%s%u=%s/%u", a->route ? "route" : "address", a->nic,
+	       inet_ntop(a->ip.family, a->ip.bytes, ip, sizeof(ip)), a->ip.prefix);
+	if (a->ip.family == AF_INET && !a->route)
+		printf(" %u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+	putchar('\n');
+}
+
 static void rest(void)
 {
 	for (unsigned i = 0; i < c.nenv; i++)
@@ -49,7 +93,9 @@ static void rest(void)
 		printf("cgroup%s=%s %s\n", c.cgvalue[i].v2 ? "2" : "", c.cgvalue[i].file, c.cgvalue[i].value);
 	for (unsigned i = 0; i < c.nnics; i++)
 		if (c.nic[i].used)
-			printf("nic%u=%d%s\n", i, c.nic[i].type, c.nic[i].up ? " up" : "");
+			nic(i, &c.nic[i]);
+	for (unsigned i = 0; i < c.naddrs; i++)
+		address(&c.addr[i]);
 }
 
 static void scalars(void)

@@ -101,7 +101,9 @@ def _support(key: Key) -> str:
     if key.kind == "only":
         values = " or ".join(f"`{value}`" for value in key.only) or "an empty value"
         return f"only {values}: {key.reason}"
-    return {"implemented": "yes", "ignored": "ignored: ", "unsupported": "refused: "}[key.status or ""] + key.reason
+    if key.status == "implemented":
+        return "yes"
+    return {"ignored": "ignored: ", "unsupported": "refused: "}[key.status or ""] + key.reason
 
 
 def replace_section(page: str, section: str, name: str) -> str:

@@ -23,19 +23,19 @@ Status = Literal["implemented", "ignored", "unsupported"]
 #: How the runtime reads a value: one handler each in conf_values.c and its neighbours.
 Kind = Literal[
     "arch", "backend", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow",
-    "devices_deny", "devices_expect",
-    "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id", "include",
-    "log_facility",
-    "log_level", "mount", "mount_auto", "net_clear", "nic_clear", "nic_flags", "nic_type", "only", "path", "prlimit",
+    "devices_deny", "devices_expect", "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id",
+    "include", "log_facility", "log_level", "mount", "mount_auto", "net_clear", "nic_address", "nic_clear", "nic_flags",
+    "nic_gateway", "nic_hwaddr", "nic_name", "nic_route", "nic_type", "nic_word", "only", "path", "prlimit",
     "proc", "rootfs", "rootfs_options", "signal", "size", "string", "subdir", "sysctl",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
 _WITH_FIELD = {
-    "bool", "caps", "command", "console", "count", "hostname", "id", "path", "rootfs", "signal", "size", "string",
-    "subdir",
+    "bool", "caps", "command", "console", "count", "hostname", "id", "nic_gateway", "nic_name", "nic_word", "path",
+    "rootfs", "signal", "size", "string", "subdir",
 }  # fmt: skip
 _WITH_MAX = {"count", "gids", "id", "size"}
+_WITH_ONLY = {"nic_word", "only"}
 _NAME = re.compile(r"(lxc|sampan)(\.(N|[a-z0-9_-]+))+(\.\*)?")
 
 
@@ -149,7 +149,7 @@ def _wrong_modern(key: Key) -> str:
     missing = [name for name in ("meaning", "since", "status") if not getattr(key, name)]
     if missing:
         return f"{missing[0]} is missing"
-    if bool(key.reason) != (key.status != "implemented" or key.kind == "only"):
+    if bool(key.reason) != (key.status != "implemented" or key.kind in _WITH_ONLY):
         return "reason belongs to status ignored and unsupported and to kind only"
     if (key.status == "implemented") != (key.kind is not None):
         return "kind belongs to status implemented"
@@ -159,4 +159,4 @@ def _wrong_modern(key: Key) -> str:
         return f"max does not go with kind {key.kind}"
     if key.list and key.kind is None:
         return "list belongs to status implemented"
-    return "only goes with kind only" if key.only and key.kind != "only" else ""
+    return "only goes with kind only" if key.only and key.kind not in _WITH_ONLY else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sampan.config import keys, values
+from sampan.config import keys, nets, values
 from sampan.config.language import (
     CONF_BYTES_MAX,
     CONF_DEPTH_MAX,
@@ -31,7 +31,7 @@ Level = Literal["note", "warning", "error"]
 #: Kinds whose key ends in a name that is to be checked even when the value is empty.
 _NAMED = {"cgroup", "cgroup2", "prlimit", "proc", "sysctl"}
 #: Kinds whose reader wants empty values too.
-_EMPTY_TOO = _NAMED | {"include", "nic_flags", "nic_type"}
+_EMPTY_TOO = _NAMED | {"include"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class _Loader:
     def __init__(self, table: keys.Table, root: Path | None) -> None:
         self.table, self.root = table, root
         self.out = Config()
-        self.on = values.Context(table.keys[0], keep=self._keep)
+        self.on = values.Context(table.keys[0], keep=self._keep, warn=lambda text: self.say("warning", text))
         self.file, self.number, self.key, self.value = "", 0, "", ""
         self.nic = -1  # interface of the last lxc.network.type
         self.used = 0
@@ -215,9 +215,10 @@ class _Loader:
         if key.status == "unsupported":
             return self.error(f"not supported: {key.reason}") if value else None
         errors = len(self.out.messages)
-        self.on.key, self.on.rest, self.on.place = key, match.rest, (self.file, self.number)
+        self.on.key, self.on.name, self.on.rest = key, self.key, match.rest
+        self.on.place = self.file, self.number
         try:
-            if value or key.kind in _EMPTY_TOO:
+            if value or key.indexed or key.kind in _EMPTY_TOO:
                 self._read(match, value)
             if not value:
                 self._clear(match)
@@ -232,12 +233,19 @@ class _Loader:
             if not value.startswith("/"):
                 raise Wrong("must be an absolute path")
             return self.include(value, self.path(value))
-        if match.key.indexed and kind != "nic_clear":
+        if match.key.indexed:
             self.on.nic = self._interface(match)
-        if value or kind in _NAMED:
+        if value or kind in _NAMED or kind == "nic_word":
             values.READERS[kind or ""](value, self.on)
+        if match.key.indexed and kind != "nic_clear":
+            self._said(match.key, value)
         if kind == "fstab":
             self.fstab = value, self.file, self.number
+
+    def _said(self, key: keys.Key, value: str) -> None:
+        """Which fields of the interface hold something now; l2proxy = 0 is nothing."""
+        said, name = self.on.nics[self.on.nic].said, key.field.rpartition(".")[2]
+        (said.discard if not value or (key.kind == "bool" and not int(value)) else said.add)(name)
 
     def _interface(self, match: Match) -> int:
         """lxc.network.type opens the next interface; the older keys are about the one opened last."""
@@ -250,8 +258,11 @@ class _Loader:
             raise Wrong(f"interfaces are numbered from 0 to {NICS_MAX - 1} (NICS_MAX)")
         if opens and match.nic < 0:
             self.nic = index
+        if match.key.kind == "nic_clear":
+            return index
         if index not in self.on.nics:
-            self.on.nics[index], self.places[index] = "", (self.file, self.number)
+            self.on.nics[index], self.places[index] = nets.Nic(), (self.file, self.number)
+        nets.check_type(self.key, self.on.nics[index])
         return index
 
     def _clear(self, match: Match) -> None:
@@ -281,8 +292,19 @@ class _Loader:
             self.nic = -1
         elif kind == "nic_clear":
             on.nics.pop(match.nic, None)
-        elif kind == "nic_type":
-            on.nics[on.nic] = ""
+        elif match.key.indexed:
+            self._clear_nic(match.key, on.nics[on.nic])
+
+    def _clear_nic(self, key: keys.Key, nic: nets.Nic) -> None:
+        if key.kind == "nic_type":
+            nic.kind = ""
+        elif key.kind == "nic_flags":
+            nic.up = False
+        elif key.kind == "nic_gateway":
+            nic.gateways.pop(nets.family(self.key), None)
+        elif key.kind in ("nic_address", "nic_route"):
+            gone = nets.family(self.key), key.kind == "nic_route"
+            nic.addresses = [address for address in nic.addresses if address != gone]
 
     def _list(self, match: Match, value: str) -> None:
         """The effective configuration: what the line adds, replaces or clears (runtime/src/conf_list.c)."""
@@ -323,14 +345,15 @@ class _Loader:
         self.key = self.value = ""
         self._devices()
         self.value = ""
-        for nic, kind in sorted(self.on.nics.items()):
-            self.file, self.number = self.places[nic]
-            if not kind:
-                self.error(f"lxc.net.{nic}.type is missing")
-        if "none" in self.on.nics.values() and len(self.on.nics) > 1:
+        for index, nic in sorted(self.on.nics.items()):
+            self.file, self.number = self.places[index]
+            if why := nets.missing(nic):
+                self.error(f"lxc.net.{index}.{why}")
+        shared = any(nic.kind == "none" for nic in self.on.nics.values())
+        if shared and len(self.on.nics) > 1:
             self.error("type none is the host's network and stands alone")
         for (what, name), (value, file, number) in self.on.sets.items():
-            if what == "sysctl" and name.startswith("net.") and "none" in self.on.nics.values():
+            if what == "sysctl" and name.startswith("net.") and shared:
                 self.value, self.file, self.number = value, file, number
                 self.error("the network is the host's, and so would this change be")
 

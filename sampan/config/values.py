@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sampan.config import language as limit
-from sampan.config import life, mounts, names, rules, symbols
+from sampan.config import life, mounts, names, nets, rules, symbols
 from sampan.config.keys import Key
 from sampan.config.language import size
 from sampan.config.mounts import Wrong
@@ -25,17 +25,17 @@ _AUTO = re.compile(r"proc(:(mixed|rw))?|sys(:(ro|mixed|rw))?|cgroup(2|-full)?(:(
 _BACKENDS = ("dir", "btrfs", "loop", "lvm", "overlay", "overlayfs")
 _NO_BACKEND = "not supported: a root file system is dir:, loop:, overlay:, btrfs:, lvm: or a plain path"
 
-NET_TYPES = ("empty", "none")
-
 
 @dataclass
 class Context:
     """What one load knows when it reads a value."""
 
     key: Key
+    name: str = ""  #: the key as written
     rest: str = ""  #: what stands for the `*` of a prefix key
     nic: int = -1  #: interface the line is about
     keep: Callable[[str], None] = lambda text: None  #: counts what the runtime would have to keep
+    warn: Callable[[str], None] = lambda text: None
     cap_drop: bool = False
     cap_keep: bool = False
     environment: set[str] = field(default_factory=set)
@@ -46,7 +46,7 @@ class Context:
     place: tuple[str, int] = ("", 0)  #: file and line being read
     hooks: list[str] = field(default_factory=list)  #: stages
     groups: int = 0
-    nics: dict[int, str] = field(default_factory=dict)  #: interface -> its type, "" before it is said
+    nics: dict[int, nets.Nic] = field(default_factory=dict)
 
 
 def _string(value: str, on: Context) -> None:
@@ -244,14 +244,44 @@ def _nic_clear(value: str, on: Context) -> None:
 
 
 def _nic_type(value: str, on: Context) -> None:
-    on.nics[on.nic] = value if value in NET_TYPES else "empty"  # one message is enough
-    if value not in NET_TYPES:
-        raise Wrong("must be a network type: empty or none")
+    on.nics[on.nic].kind = value if value in nets.TYPES else "empty"  # one message is enough
+    if value not in nets.TYPES:
+        raise Wrong("must be a network type: empty, none, veth, macvlan, ipvlan, vlan or phys")
 
 
 def _nic_flags(value: str, on: Context) -> None:
     if value != "up":
         raise Wrong("must be up, or empty")
+    on.nics[on.nic].up = True
+
+
+def _nic_name(value: str, on: Context) -> None:
+    nets.name(value)
+    on.keep(value)
+
+
+def _nic_word(value: str, on: Context) -> None:
+    if value not in on.key.only:
+        raise Wrong(on.key.reason)
+
+
+def _nic_hwaddr(value: str, on: Context) -> None:
+    nets.hwaddr(value)
+
+
+def _nic_address(value: str, on: Context) -> None:
+    version, route = nets.family(on.name), on.key.kind == "nic_route"
+    if sum(len(nic.addresses) for nic in on.nics.values()) == limit.ADDRS_MAX:
+        raise Wrong("more addresses than the runtime holds (ADDRS_MAX)")
+    if said := nets.address(value, version, route):
+        on.warn(said)
+    on.nics[on.nic].addresses.append((version, route))
+
+
+def _nic_gateway(value: str, on: Context) -> None:
+    version, nic = nets.family(on.name), on.nics[on.nic]
+    nic.gateways.pop(version, None)
+    nic.gateways[version] = nets.gateway(value, version)
 
 
 def _set(value: str, on: Context) -> None:
@@ -291,8 +321,10 @@ READERS: dict[str, Callable[[str, Context], None]] = {
     "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
     "devices_expect": _devices,
     "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount,
-    "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_clear": _nic_clear, "nic_flags": _nic_flags,
-    "nic_type": _nic_type, "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
+    "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_address": _nic_address,
+    "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_gateway": _nic_gateway, "nic_hwaddr": _nic_hwaddr,
+    "nic_name": _nic_name, "nic_route": _nic_address, "nic_type": _nic_type, "nic_word": _nic_word,
+    "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
     "signal": _signal, "string": _string, "subdir": _subdir,
     "prlimit": _set, "sysctl": _set, "proc": _set, "hook": _hook, "hook_clear": _hook_clear,
     "group": _group,

@@ -28,7 +28,7 @@ RENAME_EXCHANGE = 2
         (["lxc.init.cwd = /nosuch"], "/nosuch"),
         (["lxc.rootfs.path = dir:/nosuch/rootfs"], "/nosuch/rootfs"),
         (["lxc.cgroup.pids.max = many"], "pids.max"),
-        (["lxc.net.0.type = veth"], "veth"),
+        (["lxc.net.0.type = veth", "lxc.net.0.link = nosuch0"], "link = nosuch0"),
         (["lxc.nosuch.key = 1"], "lxc.nosuch.key"),
     ],
 )

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include "net.h"
+#include "util.h"
+
+bool net_own(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->nnics; i++)
+		if (conf->nic[i].used && conf->nic[i].type == NET_NONE)
+			return false;
+	return true;
+}
+
+/* From now on it can be lost: what brings it home is written down, its namespace kept. */
+static int take(struct nic_job *j, pid_t pid, int statedir, struct state *st)
+{
+	CLEAN_FD int file = -1;
+
+	if (link_take(j) < 0 || (file = state_publish(statedir, st)) < 0)
+		return -1;
+	return net_pin(statedir, pid);
+}
+
+static int make_one(struct nic_job *j, pid_t pid, int statedir, struct state *st)
+{
+	int rc = link_parent(j);
+
+	if (rc == 0)
+		rc = j->nic->type == NET_PHYS ? take(j, pid, statedir, st) : link_make(j);
+	if (rc < 0 || link_ready(j) < 0 || addr_inside(j) < 0)
+		return -1;
+	if (link_passthru(j->nic) && net_pin(statedir, pid) < 0)
+		return -1;
+	return addr_outside(j);
+}
+
+/* What is taken comes first: it has its name already, the others get what is free. */
+static int make_all(struct nic_job *j, pid_t pid, int statedir, struct state *st)
+{
+	for (int phys = 1; phys >= 0; phys--) {
+		for (j->n = 0; j->n < j->conf->nnics; j->n++) {
+			j->nic = &j->conf->nic[j->n];
+			if (!j->nic->used || j->nic->type < NET_VETH || (j->nic->type == NET_PHYS) != phys)
+				continue;
+			j->parent = j->outer = j->inner = (struct link){ .index = 0 };
+			if (make_one(j, pid, statedir, st) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static bool any(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->nnics; i++)
+		if (conf->nic[i].used && conf->nic[i].type >= NET_VETH)
+			return true;
+	return false;
+}
+
+int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st)
+{
+	CLEAN_FD int ns = -1, host = -1, in = -1;
+	struct nic_job j = { .conf = conf, .undo = &st->net };
+	char path[32];
+
+	if (!any(conf))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 && (errno == ENOENT || errno == ESRCH))
+		return 1;
+	if (ns < 0)
+		return err_set("open %s", path);
+	if ((host = nl_open(-1)) < 0 || (in = nl_open(ns)) < 0)
+		return -1;
+	st->net.ns = net_ns();
+	j.ns = ns;
+	j.host = host;
+	j.in = in;
+	return make_all(&j, pid, statedir, st);
+}
