@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include "launch.h"
 #include "opts.h"
 #include "start.h"
 #include "sys.h"
@@ -16,6 +17,31 @@ _Noreturn static void fail_start(const struct start *s)
 	if (s->failure == EXIT_CANNOT_EXEC || s->failure == EXIT_NOT_FOUND)
 		die(s->failure);
 	fail();
+}
+
+static const char *pidfile;             /* absolute, or NULL */
+
+/* Of the supervisor, as LXC's monitor. */
+static void write_pid(void)
+{
+	char temporary[PATH_LEN_MAX + 4], text[16];
+	CLEAN_FD int fd = -1;
+
+	if (!pidfile)
+		return;
+	snprintf(temporary, sizeof(temporary), "%s.new", pidfile);
+	snprintf(text, sizeof(text), "%d\n", getpid());
+	fd = openat(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd >= 0 && write_all(fd, text, strlen(text)) && rename(temporary, pidfile) == 0)
+		return;
+	err_set("write %s", pidfile);
+	fail();
+}
+
+static void remove_pid(void)
+{
+	if (pidfile)
+		unlink(pidfile);
 }
 
 static int waiting = -1;                /* the pipe of the process that waits for RUNNING */
@@ -35,7 +61,7 @@ static void now_running(struct start *s)
 /* The child is the supervisor; this process returns when the container runs. */
 static int daemonise(struct start *s)
 {
-	int pipefd[2], status;
+	int pipefd[2], status, code;
 	char byte = 0;
 	pid_t pid;
 
@@ -47,7 +73,10 @@ static int daemonise(struct start *s)
 		close(pipefd[0]);
 		waiting = pipefd[1];
 		setsid();
-		if (chdir("/") < 0 || supervise(s, now_running) < 0)
+		write_pid();
+		code = chdir("/") < 0 ? -1 : supervise(s, now_running);
+		remove_pid();
+		if (code < 0)
 			fail_start(s);
 		_exit(0);
 	}
@@ -67,13 +96,15 @@ static int launch(struct start *s)
 
 	if (!s->foreground)
 		return daemonise(s);
+	write_pid();
 	code = supervise(s, NULL);
+	remove_pid();
 	if (code < 0)
 		fail_start(s);
 	return code;
 }
 
-static void prepare(struct start *s, struct args *a, const char *file, const char *dir)
+static void prepare(struct start *s, const struct args *a, const char *file)
 {
 	static struct ctr ctr;
 
@@ -81,8 +112,7 @@ static void prepare(struct start *s, struct args *a, const char *file, const cha
 	times_init();
 	ctr_init(&ctr, a->name, a->lxcpath);
 	if (file)
-		path_fmt(ctr.config, sizeof(ctr.config), "%s%s%s", dir ? dir : "", dir ? "/" : "",
-			 file);
+		path_fmt(ctr.config, sizeof(ctr.config), "%s", file);
 	else if (!ctr_defined(&ctr)) {
 		err_plain("no such container in %s", ctr.lxcpath);
 		err_hint("sampan ls shows those there are, sampan create makes one, -f FILE names "
@@ -96,43 +126,98 @@ static void prepare(struct start *s, struct args *a, const char *file, const cha
 	s->argv = a->nrest > 0 ? a->rest : NULL;
 }
 
-/* The supervisor of a daemon stands in /: a relative -f must be found from there. */
-static const char *cwd_of(const char *file)
+int launch_daemon(const char *name, const char *lxcpath)
 {
-	static char cwd[PATH_LEN_MAX];
+	static struct start s;
+	struct args a = { .name = name, .lxcpath = lxcpath };
 
-	return file && file[0] != '/' ? getcwd(cwd, sizeof(cwd)) : NULL;
+	prepare(&s, &a, NULL);
+	return launch(&s);
 }
+
+/* The supervisor of a daemon stands in /: a relative path must be found from there. */
+static const char *absolute(const char *path, char buf[PATH_LEN_MAX])
+{
+	char cwd[PATH_LEN_MAX];
+
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path;
+	path_fmt(buf, PATH_LEN_MAX, "%s/%s", cwd, path);
+	return buf;
+}
+
+/* An option that stands for a line of the configuration. */
+static void define(const char *key, const char *value)
+{
+	static char lines[8][PATH_LEN_MAX + 40];
+	static unsigned n;
+
+	if (!value)
+		return;
+	path_fmt(lines[n], sizeof(lines[n]), "%s = %s", key, value);
+	conf_define(lines[n++]);
+}
+
+static struct {                         /* options of both commands */
+	bool daemon, foreground;
+	const char *file, *console, *console_log, *pidfile, *uid, *gid;
+	struct list defines;
+} said;
+
+static int start(bool app, const struct optset *set, int argc, char **argv)
+{
+	static char paths[4][PATH_LEN_MAX];
+	static struct start s;
+	struct args a = opts_parse(set, argc, argv);
+
+	for (unsigned i = 0; i < said.defines.n; i++) {
+		if (!strchr(said.defines.item[i], '='))
+			usage_error("-s %s: not KEY=VALUE", said.defines.item[i]);
+		conf_define(said.defines.item[i]);
+	}
+	define("lxc.console.path", said.console && strcmp(said.console, "none") == 0 ? "none" :
+	       absolute(said.console, paths[0]));
+	define("lxc.console.logfile", absolute(said.console_log, paths[1]));
+	define("lxc.init.uid", said.uid);
+	define("lxc.init.gid", said.gid);
+	pidfile = absolute(said.pidfile, paths[2]);
+	prepare(&s, &a, absolute(said.file, paths[3]));
+	s.app = app;
+	s.foreground = app ? !said.daemon : said.foreground && !said.daemon;
+	return launch(&s);
+}
+
+#define START_OPTS \
+	{ 'd', "daemon", NULL, &said.daemon, "run in the background" }, \
+	{ 'f', "rcfile", "FILE", &said.file, "read FILE instead of LXCPATH/NAME/config" }, \
+	{ 's', "define", "KEY=VALUE...", &said.defines, "a line behind those of the configuration" }, \
+	{ 'p', "pidfile", "FILE", &said.pidfile, "where the supervisor's pid is written" }, \
+	{ 'L', "console-log", "FILE", &said.console_log, "lxc.console.logfile" }, \
+	{ 'c', "console", "FILE", &said.console, "lxc.console.path" }, \
+	{ 'C', "close-all-fds", NULL, NULL, NULL }
 
 int cmd_start(int argc, char **argv)
 {
-	static bool daemon, foreground;
-	static const char *file;
 	static const struct opt opts[] = {
-		{ 'd', "daemon", NULL, &daemon, "run in the background (the default)" },
-		{ 'F', "foreground", NULL, &foreground, "stay, with the console on this terminal" },
-		{ 'f', "rcfile", "FILE", &file, "read FILE instead of LXCPATH/NAME/config" },
+		START_OPTS,
+		{ 'F', "foreground", NULL, &said.foreground, "stay, with the console on this terminal" },
 	};
 	static const struct optset set = {
-		"start [-n] NAME [-F] [-f FILE] [-- COMMAND...]",
-		"Starts a system container: its own init (lxc.init.cmd, else /sbin/init) as PID 1.",
+		"start [-n] NAME [-F] [-f FILE] [-s KEY=VALUE] [-- COMMAND...]",
+		"Starts a system container: its own init (lxc.init.cmd, else /sbin/init) as PID 1,\n"
+		"in the background unless -F is given.",
 		opts, ARRAY_SIZE(opts), OPTS_COMMAND | OPTS_NAME,
 	};
-	static struct start s;
-	struct args a = opts_parse(&set, argc, argv);
 
-	prepare(&s, &a, file, cwd_of(file));
-	s.foreground = foreground && !daemon;
-	return launch(&s);
+	return start(false, &set, argc, argv);
 }
 
 int cmd_execute(int argc, char **argv)
 {
-	static bool daemon;
-	static const char *file;
 	static const struct opt opts[] = {
-		{ 'd', "daemon", NULL, &daemon, "run in the background" },
-		{ 'f', "rcfile", "FILE", &file, "read FILE instead of LXCPATH/NAME/config" },
+		START_OPTS,
+		{ 'u', "uid", "UID", &said.uid, "lxc.init.uid" },
+		{ 'g', "gid", "GID", &said.gid, "lxc.init.gid" },
 	};
 	static const struct optset set = {
 		"execute [-n] NAME [-d] [-f FILE] [--] COMMAND [ARG...]",
@@ -140,11 +225,6 @@ int cmd_execute(int argc, char **argv)
 		"PID 1 inside: it forwards signals and reaps; nothing is needed in the image.",
 		opts, ARRAY_SIZE(opts), OPTS_COMMAND | OPTS_NAME,
 	};
-	static struct start s;
-	struct args a = opts_parse(&set, argc, argv);
 
-	prepare(&s, &a, file, cwd_of(file));
-	s.app = true;
-	s.foreground = !daemon;
-	return launch(&s);
+	return start(true, &set, argc, argv);
 }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +6,11 @@
 #include <sys/ioctl.h>
 #include "ips.h"
 #include "json.h"
+#include "names.h"
 #include "opts.h"
 #include "state.h"
 
-enum { CONTAINERS_MAX = 512, COLUMN_BYTES = 256, COLUMNS = 7 };
+enum { COLUMN_BYTES = 256, COLUMNS = 7 };
 
 static struct {
 	bool line, fancy, active, running, frozen, stopped, defined;
@@ -26,36 +25,6 @@ struct row {
 
 static const char titles[COLUMNS][13] = { "NAME", "STATE", "AUTOSTART", "GROUPS", "IPV4", "IPV6",
 					  "UNPRIVILEGED" };
-
-/* A few names: libc's qsort is larger than all of this file. */
-static void insert_sorted(char **list, int n, char *name)
-{
-	for (; n > 0 && strcmp(list[n - 1], name) > 0; n--)
-		list[n] = list[n - 1];
-	list[n] = name;
-}
-
-/* Folders of LXCPATH with a `config`, sorted; -1 when LXCPATH cannot be read. */
-static int names(const char *lxcpath, char **list)
-{
-	DIR *d = opendir(lxcpath);
-	struct dirent *e;
-	int n = 0;
-
-	if (!d)
-		return errno == ENOENT ? 0 : err_set("read %s", lxcpath);
-	while ((e = readdir(d)) != NULL && n < CONTAINERS_MAX) {
-		char config[PATH_LEN_MAX];
-
-		if (!name_ok(e->d_name))
-			continue;
-		path_fmt(config, sizeof(config), "%s/%s/config", lxcpath, e->d_name);
-		if (access(config, F_OK) == 0)
-			insert_sorted(list, n++, strdup(e->d_name));
-	}
-	closedir(d);
-	return n;
-}
 
 static bool shown(enum run_state s)
 {
@@ -174,7 +143,7 @@ int cmd_ls(int argc, char **argv)
 	int n, kept = 0;
 
 	need_root();
-	n = names(a.lxcpath, list);
+	n = names_of(a.lxcpath, list);
 	rows = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(*rows));
 	if (!rows)
 		fail();

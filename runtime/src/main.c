@@ -32,6 +32,7 @@ static const struct verb {
 	{ "wait", cmd_wait, 1, false, "wait until a container reaches a state" },
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },
+	{ "autostart", cmd_autostart, 1, true, "start those that are to run after boot, or stop them" },
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },
 	{ "resume", cmd_resume, 1, false, "clock and randomness after a snapshot was restored" },
 	{ "config", cmd_config, 1, false, "check configuration files, show what one comes to" },
