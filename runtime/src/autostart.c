@@ -74,12 +74,6 @@ static bool before(const struct row *a, const struct row *b)
 	return a->pass != b->pass ? a->pass < b->pass : a->order < b->order;
 }
 
-static void errors_only(const struct conf_msg *msg, void *arg)
-{
-	if (msg->level == CONF_ERROR)
-		conf_print(msg, arg);
-}
-
 static int select_rows(struct row *rows)
 {
 	static char *list[CONTAINERS_MAX];
@@ -94,7 +88,7 @@ static int select_rows(struct row *rows)
 		int at;
 
 		ctr_init(&ctr, r.name, want.lxcpath);
-		if (conf_load(&conf, ctr.config, errors_only, NULL) < 0)
+		if (conf_load(&conf, ctr.config, conf_print_errors, NULL) < 0)
 			want.failed = true;
 		r.pass = pass_of(&conf);
 		r.order = conf.start_order < 0 ? 0 : conf.start_order;
@@ -119,7 +113,7 @@ static int act(const struct row *r)
 	int up = state_open(&ctr, &st, r->name, want.lxcpath);
 
 	if (!want.shutdown && !want.kill && !want.reboot)
-		return up ? 0 : launch_daemon(r->name, want.lxcpath);
+		return up ? 0 : launch_new(r->name, want.lxcpath, false);
 	if (up && stop_container(&ctr, &st, &want.how) < 0)
 		fail();
 	return 0;

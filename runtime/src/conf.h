@@ -207,5 +207,6 @@ int log_level_number(const char *text);
 
 /* The default sink: "FILE:LINE: KEY = VALUE: text" and "  hint: ..." on stderr. */
 void conf_print(const struct conf_msg *msg, void *arg);
+void conf_print_errors(const struct conf_msg *msg, void *arg);  /* no warnings and notes */
 
 #endif

@@ -99,3 +99,9 @@ void conf_print(const struct conf_msg *msg, void *arg)
 	if (n > 0)
 		write_all(STDERR_FILENO, line, strlen(line));
 }
+
+void conf_print_errors(const struct conf_msg *msg, void *arg)
+{
+	if (msg->level == CONF_ERROR)
+		conf_print(msg, arg);
+}

@@ -126,12 +126,13 @@ static void prepare(struct start *s, const struct args *a, const char *file)
 	s->argv = a->nrest > 0 ? a->rest : NULL;
 }
 
-int launch_daemon(const char *name, const char *lxcpath)
+int launch_new(const char *name, const char *lxcpath, bool foreground)
 {
 	static struct start s;
 	struct args a = { .name = name, .lxcpath = lxcpath };
 
 	prepare(&s, &a, NULL);
+	s.foreground = foreground;
 	return launch(&s);
 }
 

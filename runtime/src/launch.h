@@ -2,7 +2,9 @@
 #ifndef SAMPAN_LAUNCH_H
 #define SAMPAN_LAUNCH_H
 
-/* Starts a system container in the background; 0 once it runs, else the exit code of `start`. */
-int launch_daemon(const char *name, const char *lxcpath);
+#include <stdbool.h>
+
+/* The command start from within another one: its exit code. */
+int launch_new(const char *name, const char *lxcpath, bool foreground);
 
 #endif

@@ -31,6 +31,8 @@ static const struct verb {
 	{ "device", cmd_device, 1, false, "give a running container a device, or take it away" },
 	{ "wait", cmd_wait, 1, false, "wait until a container reaches a state" },
 	{ "monitor", cmd_monitor, 1, false, "print the changes of state of containers" },
+	{ "copy", cmd_copy, 1, true, "copy or rename a container, or start an ephemeral copy" },
+	{ "snapshot", cmd_snapshot, 1, false, "keep a container's state, list, restore, delete" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },
 	{ "autostart", cmd_autostart, 1, true, "start those that are to run after boot, or stop them" },
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },

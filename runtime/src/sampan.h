@@ -40,6 +40,8 @@ PRINTF(3, 4) void path_fmt(char *buf, size_t size, const char *fmt, ...);
 int cmd_create(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
 int cmd_autostart(int argc, char **argv);
+int cmd_copy(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_start(int argc, char **argv);

@@ -9,6 +9,13 @@
 int tree_remove(const char *path);
 
 /*
+ * Copies what is in the folder `from`, but for its entry `skip`, and the folder's own
+ * owner, mode and times, to the empty folder `to`. Ends soon on SIGINT and its like. -1:
+ * the caller deletes what is there by then.
+ */
+int tree_copy(const char *from, int to, const char *skip);
+
+/*
  * The first place at or below `path` where something is mounted, in `found`: 1; 0 when
  * there is none; -1 on error.
  */

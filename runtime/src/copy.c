@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* The command copy: full copies, overlay clones, ephemeral ones, and new names. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include "clone.h"
+#include "conf.h"
+#include "hooks.h"
+#include "launch.h"
+#include "opts.h"
+#include "tree.h"
+
+static struct {
+	const char *newname, *newpath, *backing, *fssize;
+	struct list mounts;
+	bool rename, snapshot, running_too, ephemeral, foreground, tmpfs, keep_data, keep_name, keep_mac;
+} want;
+
+static struct conf conf;
+static char rootfs[4 * PATH_LEN_MAX];   /* of the copy: the value of its lxc.rootfs.path */
+
+static bool inside(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/* ---- where the root file system of the copy comes from --------------------------- */
+
+/* overlay:LAYER...:UPPER becomes overlay:UPPER:LAYER...:NEW: what was written lies on top. */
+static int stack(const char *upper)
+{
+	const char *last = strrchr(conf.rootfs, ':');
+
+	if (conf.root_kind != ROOT_OVERLAY)
+		path_fmt(rootfs, sizeof(rootfs), "overlay:%s:%s", conf.rootfs, upper);
+	else if (last[1] == '/')
+		path_fmt(rootfs, sizeof(rootfs), "overlay:%s:%.*s:%s", last + 1,
+			 (int)(last - conf.rootfs), conf.rootfs, upper);
+	else                                    /* an upper layer in memory is gone by now */
+		path_fmt(rootfs, sizeof(rootfs), "overlay:%.*s:%s", (int)(last - conf.rootfs),
+			 conf.rootfs, upper);
+	return 0;
+}
+
+static int make_layers(const struct ctr *new, int dir)
+{
+	char upper[PATH_LEN_MAX];
+
+	if (want.tmpfs)
+		return stack("tmpfs");
+	path_fmt(upper, sizeof(upper), "%s/delta0", new->dir);
+	if (mkdirat(dir, "delta0", 0755) < 0)
+		return err_set("mkdir delta0");
+	return stack(upper);
+}
+
+/* A root file system outside of the container's folder comes into that of the copy. */
+static int bring_in(const struct ctr *new, int dir, const char *from)
+{
+	CLEAN_FD int to = mkdirat(dir, "rootfs", 0755) < 0 && errno != EEXIST ? -1 :
+			  openat(dir, "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (to < 0)
+		return err_set("mkdir rootfs");
+	path_fmt(rootfs, sizeof(rootfs), "dir:%s/rootfs", new->dir);
+	return tree_copy(from, to, NULL);
+}
+
+static int fill(const struct ctr *old, const struct ctr *new, int dir)
+{
+	struct clone_edit edit = {
+		.old_dir = old->dir, .new_dir = new->dir, .utsname = want.keep_name ? NULL : new->name,
+		.new_macs = !want.keep_mac, .ephemeral = want.ephemeral && !want.keep_data,
+	};
+	bool own = conf.rootfs && inside(conf.rootfs, old->dir);
+	struct stat st;
+
+	if (want.snapshot || want.ephemeral) {
+		if (!conf.rootfs)
+			return err_plain("it has the host's root file system: nothing to put a layer on");
+		if (make_layers(new, dir) < 0)
+			return -1;
+		edit.old_dir = edit.new_dir = "";       /* what it refers to stays where it is */
+		edit.rootfs = rootfs;
+		return clone_config(old->config, dir, "config", &edit);
+	}
+	if (conf.rootfs && !own && conf.root_kind != ROOT_OVERLAY && stat(conf.rootfs, &st) == 0 &&
+	    S_ISDIR(st.st_mode)) {
+		if (clone_fill(dir, old->dir, "snaps", NULL) < 0 || bring_in(new, dir, conf.rootfs) < 0)
+			return -1;
+		edit.rootfs = rootfs;
+		return unlinkat(dir, "config", 0) < 0 ? err_set("replace config") :
+		       clone_config(old->config, dir, "config", &edit);
+	}
+	return clone_fill(dir, old->dir, "snaps", &edit);
+}
+
+/* ---- hooks ------------------------------------------------------------------------- */
+
+static int clone_hooks(const struct ctr *old, const struct ctr *new, char **rest, int nrest)
+{
+	char source[NAME_LEN_MAX + 16];
+	struct hook_more more = { .env = { source } };
+
+	snprintf(source, sizeof(source), "LXC_SRC_NAME=%s", old->name);
+	for (int i = 0; i < nrest && i < HOOK_MORE_MAX - 1; i++)
+		more.args[i] = rest[i];
+	if (conf_load(&conf, new->config, conf_print_errors, NULL) < 0)
+		return err_plain("the configuration of the copy has errors");
+	return hooks_load(new, &conf) < 0 ? -1 : hooks_run(HOOK_CLONE, &more);
+}
+
+static void clone_to(const struct ctr *old, const struct ctr *new, const struct args *a)
+{
+	char path[PATH_LEN_MAX];
+	CLEAN_FD int dir = -1;
+
+	if (access(new->dir, F_OK) == 0) {
+		err_plain("%s exists already", new->dir);
+		fail();
+	}
+	if (mkdir(new->lxcpath, 0755) < 0 && errno != EEXIST) {
+		err_set("mkdir %s", new->lxcpath);
+		fail();
+	}
+	if ((dir = clone_begin(new->lxcpath, new->name, path)) < 0)
+		fail();
+	if (fill(old, new, dir) < 0 || clone_commit(dir, path, new->dir) < 0) {
+		clone_abort(path);
+		fail();
+	}
+	if (clone_hooks(old, new, a->rest, a->nrest) < 0) {
+		clone_abort(new->dir);
+		fail();
+	}
+}
+
+/* ---- a new name ----------------------------------------------------------------------- */
+
+/* The configuration with the new paths lies ready in the folder before it is moved. */
+static void rename_to(const struct ctr *old, const struct ctr *new)
+{
+	const struct clone_edit edit = { .old_dir = old->dir, .new_dir = new->dir,
+					 .utsname = want.keep_name ? NULL : new->name };
+	CLEAN_FD int dir = openat(AT_FDCWD, old->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || clone_config(old->config, dir, "config.new", &edit) < 0)
+		fail();
+	if (access(new->dir, F_OK) == 0)
+		err_plain("%s exists already", new->dir);
+	else if (rename(old->dir, new->dir) < 0)
+		err_set("rename %s to %s", old->dir, new->dir);
+	else if (renameat(dir, "config.new", dir, "config") < 0)
+		err_set("replace %s", new->config);
+	else
+		return;
+	unlinkat(dir, "config.new", 0);
+	fail();
+}
+
+/* ---- the command ------------------------------------------------------------------------ */
+
+/* NAME_xxxxxx: as LXC names what nobody named. */
+static const char *random_name(const char *name)
+{
+	static char text[NAME_LEN_MAX + 8];
+	unsigned n = 0;
+
+	(void)!getrandom(&n, sizeof(n), 0);
+	path_fmt(text, NAME_LEN_MAX + 1, "%s_%06x", name, n & 0xffffff);
+	return text;
+}
+
+static void check(void)
+{
+	if (want.backing && strcmp(want.backing, "dir") != 0 && strcmp(want.backing, "overlay") != 0 &&
+	    strcmp(want.backing, "overlayfs") != 0 && strcmp(want.backing, "best") != 0)
+		usage_error("-B %s: copies are dir, or overlay with -s and -e", want.backing);
+	if (want.mounts.n > 0)
+		usage_error("-m is not supported: add lxc.mount.entry to the configuration");
+	if (!want.newname && !want.ephemeral)
+		usage_error("-N is missing: the name of the copy");
+	if (want.rename + want.snapshot + want.ephemeral > 1)
+		usage_error("-R, -s and -e exclude each other");
+	want.keep_mac |= want.rename;
+}
+
+int cmd_copy(int argc, char **argv)
+{
+	static const struct opt opts[] = {
+		{ 'N', "newname", "NAME", &want.newname, "name of the copy" },
+		{ 'p', "newpath", "DIR", &want.newpath, "where it is made (-P)" },
+		{ 'R', "rename", NULL, &want.rename, "give the container a new name" },
+		{ 's', "snapshot", NULL, &want.snapshot, "an overlay on the original, which must stay" },
+		{ 'a', "allowrunning", NULL, &want.running_too, "also from a running container" },
+		{ 'e', "ephemeral", NULL, &want.ephemeral, "an overlay that is started, and gone when it stops" },
+		{ 'F', "foreground", NULL, &want.foreground, "-e: with the console on this terminal" },
+		{ 'd', "daemon", NULL, NULL, "-e: in the background (the default)" },
+		{ 't', "tmpfs", NULL, &want.tmpfs, "-e: what is written is kept in memory" },
+		{ 'D', "keepdata", NULL, &want.keep_data, "-e: it stays when it stops" },
+		{ 'K', "keepname", NULL, &want.keep_name, "keep the host name" },
+		{ 'M', "keepmac", NULL, &want.keep_mac, "keep MAC addresses" },
+		{ 'B', "backingstorage", "TYPE", &want.backing, "dir or overlay" },
+		{ 'm', "mount", "WHAT...", &want.mounts, NULL },
+		{ 'L', "fssize", "SIZE", &want.fssize, NULL },
+	};
+	static const struct optset set = {
+		"copy [-n] NAME -N NEWNAME [-p DIR] [-s | -R | -e] [-- HOOK-ARGUMENTS]",
+		"Copies a stopped container: owners, times, nodes, hard links, holes. Host name and MAC\n"
+		"addresses are new. What is interrupted leaves nothing.",
+		opts, ARRAY_SIZE(opts), OPTS_NAME,
+	};
+	static struct ctr old, new;
+	struct args a = opts_parse(&set, argc, argv);
+
+	check();
+	clone_source(&old, a.name, a.lxcpath, want.running_too || want.ephemeral);
+	if (conf_load(&conf, old.config, conf_print_errors, NULL) < 0) {
+		err_plain("%s has errors", old.config);
+		fail();
+	}
+	ctr_init(&new, want.newname ? want.newname : random_name(a.name),
+		 want.newpath ? want.newpath : old.lxcpath);
+	if (want.rename)
+		rename_to(&old, &new);
+	else
+		clone_to(&old, &new, &a);
+	if (!a.quiet && want.ephemeral)
+		printf("Created %s as clone of %s\n", new.name, old.name);
+	else if (!a.quiet && !want.rename)
+		printf("Created container %s as %s of %s\n", new.name, want.snapshot ? "snapshot" : "copy",
+		       old.name);
+	fflush(stdout);
+	return want.ephemeral ? launch_new(new.name, new.lxcpath, want.foreground) : 0;
+}
