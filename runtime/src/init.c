@@ -4,6 +4,7 @@
  * It ends when the last process of the container has ended, with the command's code.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -94,6 +95,11 @@ void init_main(int sync, char **argv, bool terminal)
 	sigfillset(&all);
 	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
 	env_wipe();
+	/* Nothing but `sync` stays open: the command, once it runs, may look at us at once. */
+	if (sync != 3 && dup3(sync, 3, O_CLOEXEC) < 0)
+		sync_fail(sync, EXIT_OWN);
+	close_from(4, false);
+	sync = 3;
 	a.pid = vfork();                /* nothing of this process is copied for an exec */
 	if (a.pid == 0)
 		run_command(sync, argv);
@@ -102,7 +108,7 @@ void init_main(int sync, char **argv, bool terminal)
 		sync_fail(sync, EXIT_OWN);
 	}
 	/* The command's exec now closes the last copy of `sync`: that is RUNNING. */
-	close_from(3, false);
+	close(sync);
 	for (;;) {
 		int sig = a.termed ? sigtimedwait(&all, NULL, &grace) : sigwaitinfo(&all, NULL);
 
