@@ -11,12 +11,13 @@ from sampan.build import imports, session, toolchain
 
 CFLAGS = (
     "-std=c11 -Os -g0 -D_GNU_SOURCE -ffunction-sections -fdata-sections -fstack-protector-strong"
-    " -fno-asynchronous-unwind-tables -fno-unwind-tables $(-ffile-prefix-map=$TOP=.$)"
+    " -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer $(-ffile-prefix-map=$TOP=.$)"
     " -Wall -Wextra -Wshadow -Wformat=2"
 )
-#: The unwind options are for libc, which zig compiles along: 9 kB of tables nobody reads.
+#: The unwind options are for libc, which zig compiles along: 9 kB of tables nobody reads. Frame
+#: pointers, which zig keeps where clang does not, cost 5 kB on x86.
 LINKFLAGS = (
-    "-Os -static -s -fno-asynchronous-unwind-tables -fno-unwind-tables"
+    "-Os -static -s -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer"
     " -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none"
 )
 CCCOM = "$CCCMD $CFLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE"
