@@ -38,6 +38,7 @@ static const struct verb {
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },
 	{ "resume", cmd_resume, 1, false, "clock and randomness after a snapshot was restored" },
 	{ "config", cmd_config, 1, false, "check configuration files, show what one comes to" },
+	{ "agent", cmd_agent, 1, false, "serve a host on this serial line" },
 };
 
 char **own_argv;

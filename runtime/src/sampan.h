@@ -58,5 +58,6 @@ int cmd_monitor(int argc, char **argv);
 int cmd_checkconfig(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
+int cmd_agent(int argc, char **argv);
 
 #endif

@@ -28,6 +28,8 @@ _LAST_WORDS = 0.5  #: seconds given to what follows a panic's first line
 
 _Error = TypeVar("_Error", bound=ConsoleError)
 Tap = Callable[[bytes], None]
+#: Takes what a protocol on the line wants for itself, gives back what is for people.
+Filter = Callable[[bytes], bytes]
 #: Tells why the line ended; the owner of a machine knows more than the line does.
 Explain = Callable[[], Awaitable[SampanError | None]]
 
@@ -40,6 +42,7 @@ class Console:
         self.log = log
         self.clock: Clock = clock or WallClock()
         self.explain: Explain | None = None
+        self.filter: Filter | None = None  #: while an agent shares the line
         self.answers_cursor = True  #: false while a terminal that answers by itself is attached
         self._matcher = Matcher()
         self._changed = asyncio.Event()
@@ -51,7 +54,7 @@ class Console:
 
     def start(self) -> None:
         """Begin to drain the line. On the loop."""
-        self.transport.start(self._on_data, self._on_end)
+        self.transport.start(self._on_bytes, self._on_end)
 
     def tap(self, tap: Tap) -> Callable[[], None]:
         """Give `tap` every byte that arrives from now on; returns what ends it."""
@@ -73,7 +76,13 @@ class Console:
         """The kernel's panic line, or ""."""
         return self._panic.line
 
-    def _on_data(self, data: bytes) -> None:
+    def _on_bytes(self, data: bytes) -> None:
+        text = self.filter(data) if self.filter else data
+        if text:
+            self.hear(text)
+
+    def hear(self, data: bytes) -> None:
+        """Text of the board: to the log, to who watches, to who waits for it."""
         self.log.write("<", data)
         self._matcher.feed(data)
         self._panic.feed(data)

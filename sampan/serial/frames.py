@@ -194,6 +194,11 @@ class Decoder:
             self._release(out, len(self._open) - _LARGEST_BINARY)
         return out
 
+    @property
+    def holding(self) -> bool:
+        """Is there something that `flush` might give?"""
+        return len(self._open) > self._told
+
     def flush(self) -> bytes:
         """Text that waits to see whether it belongs to a frame; for when nothing came for a while.
 
