@@ -17,7 +17,7 @@
 
 enum { MESSAGE, STDIN, STDOUT, STDERR };
 enum { ON_PTY = 1, OWN_VERB = 2, URGENT = 4 };
-enum { REQUEST_LEN = 8192, INPUT = 4096, WORDS_MAX = 250, ID_LEN = 8, KNOWN = 32, OPEN_LEN = 18,
+enum { REQUEST_LEN = 8192, INPUT = 4096, WORDS = 250, ID_LEN = 8, KNOWN = 32, OPEN_LEN = 18,
        REPEATED = 1, SIGNALLED = 256 };
 
 static struct chan {
@@ -133,7 +133,7 @@ _Noreturn static void child(const struct chan *c, char **argv, char *variables, 
 /* The words and, behind an empty one, the variables. NULL when it is no request. */
 static char **parse(const struct chan *c, char **variables)
 {
-	static char *argv[WORDS_MAX + 2];
+	static char *argv[WORDS + 2];
 	char *p = request.text, *end = p + request.size;
 	unsigned n = 0;
 
@@ -142,7 +142,7 @@ static char **parse(const struct chan *c, char **variables)
 	end[0] = end[1] = end[2] = '\0';
 	if (c->flags & OWN_VERB)
 		argv[n++] = (char *)(uintptr_t)"sampan";
-	for (; *p && n < WORDS_MAX; p += strlen(p) + 1)
+	for (; *p && n < WORDS; p += strlen(p) + 1)
 		argv[n++] = p;
 	argv[n] = NULL;
 	if (n == 0 || *p || p >= end)
