@@ -10,6 +10,7 @@
 
 #define ENV_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ALL_CAPS UINT64_MAX
+#define CAP_SYS_ADMIN_BIT (UINT64_C(1) << 21)
 
 /* The capabilities a configuration leaves: everything but drop, or exactly keep. */
 uint64_t caps_left(const struct conf *conf);

@@ -14,8 +14,6 @@
 #define PLACE   "sys/fs/cgroup"
 #define FLAGS   (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-enum { SYS_ADMIN = 21 };
-
 struct automount {
 	const struct conf *conf;
 	const struct cg_host *host;
@@ -105,7 +103,7 @@ static int mount_each(const struct automount *a, int under)
 
 int mnt_auto_cgroup(int root, const struct conf *conf, const struct cg_host *host, const struct cg *cg)
 {
-	bool admin = caps_left(conf) >> SYS_ADMIN & 1;
+	bool admin = caps_left(conf) & CAP_SYS_ADMIN_BIT;
 	struct automount a = { .conf = conf, .host = host, .cg = cg, .mode = conf->auto_cgroup };
 	CLEAN_FD int fd = -1;
 

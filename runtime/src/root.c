@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include "dev.h"
+#include "ids.h"
 #include "layers.h"
 #include "mount.h"
 #include "path.h"
@@ -102,6 +103,13 @@ int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedi
 		return err_set("root file system %s", conf->rootfs);
 	covered = cover(root, ctr, conf, app, statedir);
 	return covered < 0 ? take_fd(&root) : covered;
+}
+
+int root_pin(const struct conf *conf)
+{
+	if (!layers_none(conf) || !(caps_left(conf) & CAP_SYS_ADMIN_BIT))
+		return -1;
+	return openat(AT_FDCWD, conf->rootfs ? conf->rootfs : "/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0);
 }
 
 static int pivot(int root)

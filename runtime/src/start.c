@@ -21,6 +21,7 @@
 #include "net.h"
 #include "notify.h"
 #include "stages.h"
+#include "root.h"
 #include "start.h"
 #include "sync.h"
 #include "sys.h"
@@ -279,6 +280,8 @@ static int let_go(struct start *s)
 
 	if (prepare(s) < 0)
 		return -1;
+	if (s->pin < 0)
+		s->pin = root_pin(s->conf);
 	rc = sync_hear(s->sync, &s->ptys, &s->failure);
 	if (rc != 1)
 		return rc < 0 ? -1 : died_silently();
@@ -352,7 +355,7 @@ static int claim(struct start *s)
 	memset(s->spaces, -1, sizeof(s->spaces));
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;
-	s->file = -1;
+	s->file = s->pin = -1;
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
 	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
 	cg_init(&s->st.cg);

@@ -34,6 +34,7 @@ struct start {
 	int statedir, sync, socket;
 	int file;                       /* the state file, for its digit */
 	int uevents;                    /* netlink, when its list names devices, or -1 */
+	int pin;                        /* keeps the root's disk writable, see root.h */
 	sigset_t signals;               /* blocked, for the signalfd */
 	unsigned undo;
 	int status;                     /* the container's exit code, -1 while it has none */

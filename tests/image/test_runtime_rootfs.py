@@ -250,3 +250,22 @@ def test_flags_of_the_hosts_mount_stay(any_lab: Lab, readonly_medium: Path) -> N
     finally:
         for folder in (readonly_medium / "sub", readonly_medium):
             subprocess.run(["umount", folder], check=True)
+
+
+def test_a_container_cannot_make_the_hosts_disk_readonly(any_lab: Lab, tmp_path: Path) -> None:
+    """busybox's shutdown remounts what it cannot unmount: `/` shares the superblock of the host's disk."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    try:
+        make_root(disk / "root")
+        name = any_lab.make("disk", f"lxc.rootfs.path = dir:{disk}/root", "lxc.mount.auto = proc", root=False)
+        any_lab.ok("start", name)
+        done = any_lab.attach(name, "mount -o remount,ro /; umount -r /; umount -a -r; touch /tmp/x")
+        assert "busy" in done.stderr, done.stderr
+        (disk / "written").write_text("still")
+        any_lab.ok("stop", name)
+        (disk / "written").write_text("still")
+        assert sorted(path.name for path in disk.iterdir()) == ["root", "written"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
