@@ -170,7 +170,8 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 	set_stdio(a, sock);
 	if (!a->elevated && knobs_limits_as(a->limits) < 0)
 		fail();
-	if (ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs) < 0)
+	if (ids_keyring() < 0 ||
+	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs) < 0)
 		fail();
 	set_env(a);
 	signals_default();

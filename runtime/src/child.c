@@ -131,6 +131,8 @@ static int steps(struct start *s, int sync)
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
 		return -1;
 	umask(022);
+	if (c->keyring != 0 && ids_keyring() < 0)
+		return -1;
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 || stage_inside(s, sync) < 0 ||
 	    knobs_limit(c) < 0 ||
 	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->groups, c->ngroups,

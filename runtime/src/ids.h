@@ -22,6 +22,7 @@ uint64_t caps_left(const struct conf *conf);
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
 	       bool no_new_privs);
 
+int ids_keyring(void);                  /* leaves the caller's session keyring for an empty one */
 int ids_personality(enum conf_arch arch);
 
 /*

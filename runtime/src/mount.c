@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include "feat.h"
 #include "lines.h"
@@ -237,6 +238,24 @@ static int set_propagation(int dst, unsigned long propagation, const char *where
 	return 0;
 }
 
+/* A process's own folder in /proc: what lies over its attr or fd could fake its security label. */
+static bool in_process(int dst)
+{
+	char path[PATH_LEN_MAX];
+	struct statfs fs;
+	ssize_t n;
+	char *p;
+
+	if (fstatfs(dst, &fs) < 0 || fs.f_type != FS_PROC)
+		return false;
+	n = readlink(fd_path(dst).s, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = '\0';
+	for (p = path; (p = strstr(p, "/proc/")) != NULL; p += 5)
+		if (p[6] >= '1' && p[6] <= '9')
+			return true;
+	return n < 0;
+}
+
 static int mount_entry(int root, const struct conf_mount *m, const char *inside)
 {
 	CLEAN_FD int dst = open_target(root, m, inside), src = -1;
@@ -244,6 +263,9 @@ static int mount_entry(int root, const struct conf_mount *m, const char *inside)
 
 	if (dst < 0)
 		return -1;
+	if (in_process(dst))
+		return err_plain("%s:%u: mount point /%s: nothing may lie over a process's files",
+				 m->at.file, m->at.line, inside);
 	if (!(m->flags & MS_BIND)) {
 		rc = mnt_fs(m->source, dst, m->type, m->flags, m->data, inside);
 	} else {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include "mount.h"
 #include "path.h"
 #include "sys.h"
@@ -55,16 +56,53 @@ static int over_itself(int top, const char *place, unsigned long flags)
 	return 0;
 }
 
+/* What tells about the host's kernel and its other users: a program inside has no use for it. */
+static const char masked[][14] = {
+	"kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi",
+};
+static const char readonly[][14] = { "sysrq-trigger", "bus", "fs", "irq", "sys" };
+
+/* The host's, proved to be what it should be: one of the image could be a link to anything. */
+static int open_null(void)
+{
+	int fd = openat(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return err_set("open /dev/null");
+	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		return fd;
+	close(fd);
+	return err_plain("/dev/null of the host is not the device 1:3");
+}
+
+static int mask(int top, const char *place, int null)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", fd_path(top).s, place);
+	if (mount(fd_path(null).s, path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == ENOTDIR && mount("none", path, "tmpfs", MS_RDONLY | NO_ALL, "size=4k") == 0)
+		return 0;
+	return err_set("mask /proc/%s", place);
+}
+
 static int auto_proc(int root, enum auto_mode mode)
 {
-	CLEAN_FD int top = -1;
+	CLEAN_FD int top = -1, null = -1;
 
 	if (mode == AUTO_RW)
 		return mount_top(root, "proc", "proc", NO_ALL);
 	top = mount_open(root, "proc", NO_ALL);
-	if (top < 0 || over_itself(top, "sysrq-trigger", MS_RDONLY) < 0 ||
-	    over_itself(top, "sys", MS_RDONLY) < 0)
+	if (top < 0 || (null = open_null()) < 0)
 		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
+		if (mask(top, masked[i], null) < 0)
+			return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(readonly); i++)
+		if (over_itself(top, readonly[i], MS_RDONLY) < 0)
+			return -1;
 	return over_itself(top, "sys/net", 0);
 }
 
