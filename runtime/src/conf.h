@@ -137,7 +137,6 @@ struct conf {
 	gid_t groups[GIDS_MAX];         /* supplementary ones of PID 1 */
 	int sig_halt, sig_reboot, sig_stop, sig_pdeath;         /* 0: not said */
 	int keyring;                    /* a session keyring of its own: -1 not said, 0, 1 */
-	int sig_halt, sig_reboot;               /* 0: not said */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */

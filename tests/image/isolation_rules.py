@@ -212,7 +212,7 @@ RULES = (
         "groups",
         "setgroups(2)",
         payload.callers_groups_stay_outside,
-        (("ids.c", "if (sys_leave_groups() < 0 && errno != EPERM)", "if (0)"),),
+        (("ids.c", "if (sys_set_groups(groups, n) < 0 && (n > 0 || errno != EPERM))", "if (0)"),),
     ),
     Rule(
         "ids",
