@@ -98,6 +98,14 @@ def callers_descriptors_stay_outside(lab: Lab) -> None:
         lab.ok("stop", "-k", name)
 
 
+def pid_1_holds_nothing(lab: Lab) -> None:
+    """The command runs before PID 1 is back from its fork: what is open there by then could be opened by it."""
+    name = lab.make("first")
+    for _ in range(20):
+        done = shell(lab, name, "echo /proc/1/fd/*")
+        assert {Path(fd).name for fd in done.stdout.split()} <= {"0", "1", "2", "3"}, done.stdout
+
+
 def working_folder_is_inside(lab: Lab) -> None:
     """/proc/self/fd/N of the runtime itself is a folder of the host (runc CVE-2024-21626)."""
     refused = 0

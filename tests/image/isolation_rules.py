@@ -179,6 +179,12 @@ RULES = (
         (("fds.c", "\tlong most;\n", "\tlong most;\n\n\tif (first)\n\t\treturn;\n"),),
     ),
     Rule(
+        "pid-1-descriptors",
+        "runc 2024-21626, 2016-9962",
+        payload.pid_1_holds_nothing,
+        (("init.c", "close_from(4, false);", ""),),
+    ),
+    Rule(
         "working-folder",
         "runc 2024-21626",
         payload.working_folder_is_inside,
