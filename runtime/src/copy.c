@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "launch.h"
 #include "opts.h"
+#include "path.h"
 #include "tree.h"
 
 static struct {
@@ -100,6 +101,24 @@ static int fill(const struct ctr *old, const struct ctr *new, int dir)
 	return clone_fill(dir, old->dir, "snaps", &edit);
 }
 
+/*
+ * A system's init sets the name that its own file says, so the file of a copied root file
+ * system gets the new one, as with LXC. What is not a plain file is left alone.
+ */
+static void write_hostname(const struct ctr *new, int dir)
+{
+	CLEAN_FD int root = openat(dir, "rootfs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	CLEAN_FD int file = root < 0 || want.keep_name ? -1 : root_open(root, "etc/hostname", 0);
+	CLEAN_FD int fd = -1;
+	struct stat st;
+
+	if (file < 0 || fstat(file, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1)
+		return;
+	fd = openat(AT_FDCWD, fd_path(file).s, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd >= 0 && write_all(fd, new->name, strlen(new->name)))
+		write_all(fd, "\n", 1);
+}
+
 /* ---- hooks ------------------------------------------------------------------------- */
 
 static int clone_hooks(const struct ctr *old, const struct ctr *new, char **rest, int nrest)
@@ -119,6 +138,7 @@ static void clone_to(const struct ctr *old, const struct ctr *new, const struct 
 {
 	char path[PATH_LEN_MAX];
 	CLEAN_FD int dir = -1;
+	int rc;
 
 	if (access(new->dir, F_OK) == 0) {
 		err_plain("%s exists already", new->dir);
@@ -130,7 +150,10 @@ static void clone_to(const struct ctr *old, const struct ctr *new, const struct 
 	}
 	if ((dir = clone_begin(new->lxcpath, new->name, path)) < 0)
 		fail();
-	if (fill(old, new, dir) < 0 || clone_commit(dir, path, new->dir) < 0) {
+	rc = fill(old, new, dir);
+	if (rc == 0)
+		write_hostname(new, dir);
+	if (rc < 0 || clone_commit(dir, path, new->dir) < 0) {
 		clone_abort(path);
 		fail();
 	}

@@ -81,9 +81,13 @@ def test_a_copy_keeps_everything_and_runs(lab: Lab) -> None:
     (lab.lxc / name / "config").write_text(text + "# a comment\n")
     (lab.lxc / name / "share").mkdir()
     rich(lab.root(name))
+    hostname = lab.root(name) / "etc/hostname"
     copy = other(lab, "copy")
     assert lab.ok("copy", name, "-N", copy) == f"Created container {copy} as copy of {name}\n"
     assert describe(lab.root(copy)) == describe(lab.root(name))
+    hostname.write_text(f"{name}\n")
+    lab.ok("copy", name, "-N", other(lab, "third"))
+    assert (lab.root(f"{lab.prefix}-third") / "etc/hostname").read_text() == f"{lab.prefix}-third\n"
     assert (lab.root(copy) / "sparse").stat().st_blocks < 1000
     assert f"{lab.lxc}/{copy}/share tmp" in config(lab, copy) and "# a comment" in config(lab, copy)
     assert f"{name}/" not in config(lab, copy)
@@ -91,10 +95,14 @@ def test_a_copy_keeps_everything_and_runs(lab: Lab) -> None:
     assert not list(lab.lxc.glob(".*"))
 
 
-def test_the_host_name_can_be_kept(lab: Lab) -> None:
-    name = lab.make("same")
+def test_host_name_and_macs_are_new_unless_kept(lab: Lab) -> None:
+    name = lab.make("same", "lxc.net.0.type = empty", "lxc.net.1.type = veth", "lxc.net.1.hwaddr = 00:16:3e:01:02:03")
     assert lab.sampan("copy", name, "-N", other(lab, "k"), "-M", "-K").returncode == 0
     assert f"lxc.uts.name = {name}" in config(lab, f"{lab.prefix}-k")
+    assert "lxc.net.1.hwaddr = 00:16:3e:01:02:03" in config(lab, f"{lab.prefix}-k")
+    lab.ok("copy", name, "-N", other(lab, "n"))
+    mac = re.search(r"lxc.net.1.hwaddr = (00:16:3e:[0-9a-f:]{8})\n", config(lab, f"{lab.prefix}-n"))
+    assert mac and mac[1] != "00:16:3e:01:02:03"
 
 
 def test_a_root_elsewhere_comes_along(lab: Lab) -> None:
