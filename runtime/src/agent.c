@@ -74,7 +74,7 @@ static void read_id(const char *path, uint8_t *id)
 
 		if (value > 15)
 			continue;
-		id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | value);
+		id[digits / 2] = (uint8_t)((unsigned)id[digits / 2] << 4 | value);
 		digits++;
 	}
 }
