@@ -30,6 +30,8 @@ _OPTIONS = (
     click.option("--fast", is_flag=True, help="Begin with a snapshot of a booted machine, made at the first time."),
     click.option("--reboot", is_flag=True, help="Let a reset reboot the machine; else it ends."),
     click.option("--watchdog", is_flag=True, help="An Intel 6300ESB watchdog on the PCI bus."),
+    click.option("--net", default="", metavar="SPEC", help="A virtual switch: NAME[,delay=5ms,loss=0.01,rate=10M]."),
+    click.option("--ports", is_flag=True, help="Ports for `sampan vm plug`."),
     click.option("--display", is_flag=True, help="A graphics card, for `sampan vm screenshot`."),
 )
 

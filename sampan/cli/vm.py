@@ -112,3 +112,23 @@ def screenshot(name: str, out: str) -> None:
 def console(name: str) -> None:
     """Join your terminal with a machine's console; Ctrl-a x leaves it running."""
     sys.exit(vm.terminal(name))
+
+
+@command.command("plug")
+@click.argument("name")
+@click.argument("kind", metavar="usb-serial|usb-block|block|net")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--id", "device", default="", help="Name of the device (default: KIND1, KIND2...).")
+@click.option("--read-only", is_flag=True, help="The guest cannot write to FILE.")
+def plug(name: str, kind: str, file: Path | None, device: str, read_only: bool) -> None:
+    """Plug a device into a machine that was started with --ports; prints its id (and pty)."""
+    done = vm.plug(name, kind, file, device=device, read_only=read_only)
+    print(" ".join(filter(None, [done.id, done.host])))
+
+
+@command.command("unplug")
+@click.argument("name")
+@click.argument("device")
+def unplug(name: str, device: str) -> None:
+    """Pull a device out of a machine, once the guest lets go of it."""
+    vm.unplug(name, device)

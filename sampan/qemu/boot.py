@@ -12,10 +12,11 @@ from typing import NoReturn
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
-from sampan.qemu import prepare, snapshot
+from sampan.qemu import plug, prepare, snapshot
 from sampan.qemu.instance import Exit, Instance
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.plan import Plan
+from sampan.qemu.plug import Plugged
 from sampan.serial.session import COMMAND_SECONDS, LOGIN_SECONDS, Result
 from sampan.serial.sync import LoopThread, SyncConsole, shared_loop
 from sampan.serial.terminal import Left, Terminal, announce, raw_mode
@@ -76,6 +77,14 @@ class Machine:
     def qmp(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         """One QMP command."""
         return self._thread.call(self.instance.qmp(command, arguments))
+
+    def plug(self, kind: str, file: Path | None = None, *, name: str = "", read_only: bool = False) -> Plugged:
+        """Plug a device in (usb-serial, usb-block, block, net); the machine needs BootOptions.ports."""
+        return self._thread.call(plug.plug(self.instance.qmp, kind, file, name=name, read_only=read_only))
+
+    def unplug(self, name: str) -> None:
+        """Pull a device out, once the guest lets go of it."""
+        self._thread.call(plug.unplug(self.instance.qmp, name, self.instance.console.clock))
 
     def poweroff(self, timeout: float = POWEROFF_SECONDS) -> Exit:
         """Let the logged-in system power itself off, and wait for QEMU's end."""

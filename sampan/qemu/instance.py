@@ -49,31 +49,34 @@ class Exit:
 
 @dataclass(frozen=True)
 class Sockets:
-    """Our ends and QEMU's ends of the console and of QMP."""
+    """Our ends of the console, QMP and the network card (when there is one), and QEMU's in that order."""
 
     console: socket.socket
-    console_theirs: socket.socket
     qmp: socket.socket
-    qmp_theirs: socket.socket
+    net: socket.socket | None
+    theirs: tuple[socket.socket, ...]
 
     @classmethod
-    def make(cls) -> Sockets:
-        return cls(*socket.socketpair(), *socket.socketpair())
+    def make(cls, net: bool = False) -> Sockets:
+        pairs = [socket.socketpair() for _ in range(3 if net else 2)]
+        return cls(pairs[0][0], pairs[1][0], pairs[2][0] if net else None, tuple(theirs for _, theirs in pairs))
 
     def with_line(self, line: LineRunner) -> Sockets:
         """The same with `line` between our end of the console and QEMU's. On a running loop."""
         console, host = socket.socketpair()
         line.start(host, self.console)
-        shrink(self.console_theirs)
+        shrink(self.theirs[0])
         return replace(self, console=console)
 
     def close_theirs(self) -> None:
-        self.console_theirs.close()
-        self.qmp_theirs.close()
+        for end in self.theirs:
+            end.close()
 
     def close(self) -> None:
-        for end in (self.console, self.console_theirs, self.qmp, self.qmp_theirs):
-            end.close()
+        self.close_theirs()
+        for end in (self.console, self.qmp, self.net):
+            if end is not None:
+                end.close()
 
 
 class Instance:
@@ -85,12 +88,13 @@ class Instance:
         self.log = log
         self.events: list[tuple[str, Mapping[str, object]]] = []
         self.on_event: OnEvent | None = None  #: told of every QMP event (name, data)
+        self.on_close: list[Callable[[], None]] = []  #: what ends with it, besides the console
         self._stderr = b""
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
         self._exit: Exit | None = None
         self.up = False  #: a login was reached: an end is no failed boot any more
-        keep = [sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), *keep_fds]
+        keep = [*(end.fileno() for end in sockets.theirs), *keep_fds]
         self.process = Process.start(argv, keep, self._on_stderr)
         sockets.close_theirs()
         clock = MachineClock(self.process.pid)
@@ -259,6 +263,8 @@ class Instance:
         """End QEMU if it runs and give everything back."""
         await self.quit()
         self.console.close()
+        while self.on_close:
+            self.on_close.pop()()
 
 
 _HINTS = {

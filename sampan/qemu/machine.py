@@ -13,6 +13,8 @@ from typing import Literal
 
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
+from sampan.qemu.net import Cable
+from sampan.qemu.plug import PORT_DEVICES, fresh_mac
 from sampan.serial.linespec import LineSpec
 
 Cgroup = Literal["v1", "v2", "hybrid"]
@@ -39,6 +41,8 @@ class BootOptions:
     log: Path | None = None  #: console log; default run/console.log beside image.json
     reboot: bool = False  #: let a reset reboot the machine; else it ends QEMU
     watchdog: bool = False  #: an Intel 6300ESB watchdog on the PCI bus
+    ports: bool = False  #: PCI Express and USB ports to plug devices into
+    net: str = ""  #: the cable to a virtual switch, see sampan.qemu.net
     display: bool = False  #: a graphics card, for screenshots
     fast: bool = False  #: begin with a boot snapshot: a shell that is logged in, and a pristine data disk
     line: str = ""  #: simulate a serial line between QEMU and its users, see sampan.serial.linespec
@@ -58,6 +62,10 @@ class BootOptions:
             )
         if self.line:
             LineSpec.parse(self.line)
+        if self.net:
+            Cable.parse(self.net)
+        if self.net and self.fast:
+            raise SampanError("--fast and --net: clones would share one MAC address", code=EXIT_USAGE)
         if "\n" in self.append or "\0" in self.append:
             raise SampanError("--append: kernel parameters are one line", code=EXIT_USAGE)
 
@@ -69,6 +77,7 @@ class Wiring:
     console_fd: int
     qmp_fd: int
     data: Path | None = None
+    net_fd: int = -1  #: stream socket of the network card's frames; -1: no card
     ram: Path | None = None  #: file that holds the memory
     incoming_fd: int = -1  #: begin with the state that is read here, and a private copy of `ram`; -1: boot
 
@@ -93,6 +102,7 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *_second_qmp(options.qmp),
         *_entropy(qemu.rng),
         *_data_disk(qemu.drive, wiring.data, options.snapshot or wiring.incoming_fd >= 0),
+        *_network(qemu.drive, wiring),
         *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
         *("-kernel", str(folder / image.kernel.boot.file)),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
@@ -135,7 +145,11 @@ def _second_qmp(path: Path | None) -> list[str]:
 def _extras(image: Image, options: BootOptions) -> list[str]:
     """Devices that only some uses want."""
     graphics = "VGA" if image.arch in ("x86", "x86_64") else "virtio-gpu-pci"
-    return [*(["i6300esb"] if options.watchdog else []), *([graphics] if options.display else [])]
+    return [
+        *(["i6300esb"] if options.watchdog else []),
+        *([graphics] if options.display else []),
+        *(PORT_DEVICES if options.ports else ()),
+    ]
 
 
 def _entropy(device: str) -> list[str]:
@@ -151,6 +165,17 @@ def _data_disk(device: str, path: Path | None, throw_away: bool) -> list[str]:
     return [
         *("-drive", f"if=none,id=data,format=raw,file={_escaped(path)}{snapshot}"),
         *("-device", f"{device},drive=data"),
+    ]
+
+
+def _network(drive: str, wiring: Wiring) -> list[str]:
+    """A virtio card on the bus that the board's disk is on, with an address of its own."""
+    if wiring.net_fd < 0:
+        return []
+    card = drive.replace("blk", "net") if drive.startswith("virtio-blk") else "virtio-net-pci"
+    return [
+        *("-netdev", f"socket,id=net0,fd={wiring.net_fd}"),
+        *("-device", f"{card},netdev=net0,mac={fresh_mac()}"),
     ]
 
 

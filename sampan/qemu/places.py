@@ -194,10 +194,20 @@ def _lock_request(kind: int) -> bytes:
     return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)
 
 
+def runtime() -> Path:
+    """What lives no longer than this user's machines."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base).absolute() / "sampan" if base else paths.cache_dir() / "run"
+
+
 def root() -> Path:
     """The folder of all machines of this user."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(base).absolute() / "sampan" / "vm" if base else paths.cache_dir() / "run" / "vm"
+    return runtime() / "vm"
+
+
+def switches() -> Path:
+    """The folder of all virtual switches of this user."""
+    return runtime() / "net"
 
 
 def all_places() -> Iterator[Place]:

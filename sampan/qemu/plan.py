@@ -10,6 +10,8 @@ from sampan.qemu import accel, machine, prepare
 from sampan.qemu.accel import Choice
 from sampan.qemu.instance import Instance, Sockets
 from sampan.qemu.machine import BootOptions, Wiring
+from sampan.qemu.net import Cable, Plugged
+from sampan.qemu.places import switches
 from sampan.serial.linerun import LineRunner
 from sampan.serial.linespec import LineSpec
 from sampan.serial.log import LineLog
@@ -37,10 +39,15 @@ class Plan:
     async def launch(self, log: LineLog, ram: Path | None = None, incoming_fd: int = -1) -> Instance:
         """Start QEMU; the instance owns the log from now on. `ram`, `incoming_fd`: see Wiring."""
         log.note(f"{self.image.board}: {self.choice.accel} ({self.choice.reason})")
-        sockets = Sockets.make()
-        wiring = Wiring(sockets.console_theirs.fileno(), sockets.qmp_theirs.fileno(), self.data, ram, incoming_fd)
+        sockets = Sockets.make(self.options.net != "")
+        fds = [end.fileno() for end in sockets.theirs]
+        wiring = Wiring(fds[0], fds[1], self.data, fds[2] if sockets.net else -1, ram, incoming_fd)
         command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
         if self.options.line:
             log.note(f"a simulated line: {self.options.line}")
             sockets = sockets.with_line(LineRunner(LineSpec.parse(self.options.line)))
-        return await Instance.start(command, sockets, log, [incoming_fd] if incoming_fd >= 0 else [])
+        instance = await Instance.start(command, sockets, log, [incoming_fd] if incoming_fd >= 0 else [])
+        if sockets.net is not None:
+            cable = Plugged(Cable.parse(self.options.net), switches(), sockets.net)
+            instance.on_close.append(cable.close)
+        return instance

@@ -62,7 +62,7 @@ async def launch(plan: Plan, log: LineLog) -> Instance:
 def key(plan: Plan) -> str:
     """A hash of everything that decides whether a snapshot may be used."""
     image, options = plan.image, replace(plan.options, qmp=None, log=None, line="", data=None, fast=True)
-    command = machine.argv(image, Path(), options, Wiring(0, 0, Path("disk"), Path("ram")), plan.choice.accel)
+    command = machine.argv(image, Path(), options, Wiring(0, 0, Path("disk"), ram=Path("ram")), plan.choice.accel)
     files = [image.kernel.boot, image.rootfs[image.initrd], image.data]
     qemu = Path(shutil.which(image.qemu.system, path=tool_env()["PATH"]) or image.qemu.system)
     facts = [_FORMAT, command, [file.sha256 for file in files], _stamp(qemu)]

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +16,11 @@ import msgspec
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import ROOT, build_dir, shown
 from sampan.qemu import places, prepare
+from sampan.qemu import plug as plugs
 from sampan.qemu.keeper import Request
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import Place, State
+from sampan.qemu.plug import Plugged
 from sampan.qemu.process import MachineClock
 from sampan.qemu.qmp import Qmp
 from sampan.serial.clock import Deadline
@@ -133,13 +135,41 @@ def qmp(name: str, command: str, arguments: Mapping[str, object] | None = None) 
 
 
 async def _qmp(place: Place, command: str, arguments: Mapping[str, object] | None) -> object:
+    async with _client(place) as client:
+        return await client.execute(command, arguments)
+
+
+@contextlib.asynccontextmanager
+async def _client(place: Place) -> AsyncIterator[Qmp]:
     client = Qmp(lambda name, data: None)
     if not await client.connect(place.qmp):
         raise SampanError(f"{place.name}: QEMU does not answer at {place.qmp}")
     try:
-        return await client.execute(command, arguments)
+        yield client
     finally:
         await client.close()
+
+
+def plug(name: str, kind: str, file: Path | None = None, *, device: str = "", read_only: bool = False) -> Plugged:
+    """Plug a device into a machine that was started with ports; see sampan.qemu.plug."""
+    place, _ = places.find(name)
+
+    async def work() -> Plugged:
+        async with _client(place) as client:
+            return await plugs.plug(client.execute, kind, file, name=device, read_only=read_only)
+
+    return shared_loop().call(work())
+
+
+def unplug(name: str, device: str) -> None:
+    """Pull a device out of a machine."""
+    place, state = places.find(name)
+
+    async def work() -> None:
+        async with _client(place) as client:
+            await plugs.unplug(client.execute, device, MachineClock(state.pid))
+
+    shared_loop().call(work())
 
 
 def screenshot(name: str, out: Path) -> None:

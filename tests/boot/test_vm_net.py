@@ -1,0 +1,68 @@
+"""Machines on a virtual switch: they reach each other and nobody else, over the cable they were given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from sampan.qemu.boot import Machine, booted
+from sampan.qemu.machine import BootOptions
+from sampan.qemu.places import switches
+
+
+@pytest.fixture(autouse=True, scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
+        yield
+        assert not list(switches().glob("*")), "the last machine takes the switch with it"
+
+
+@pytest.fixture(scope="module")
+def lab(
+    runtime: None, folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Machine]]:
+    """An x86 board and two ARM boards, one of them behind a long and lossy cable."""
+    logs = tmp_path_factory.mktemp("net")
+    cables = [("qemux86-64", "lab"), ("qemuarm", "lab"), ("qemuarm64", "lab,delay=40ms,loss=0.3,seed=1")]
+    with ExitStack() as stack:
+        machines = []
+        for number, (board, net) in enumerate(cables, 1):
+            options = BootOptions(snapshot=True, net=net, log=logs / board)
+            machine = stack.enter_context(booted(folder_of(board), options))
+            machine.run(f"ip link set eth0 up && ip addr add 10.9.0.{number}/24 dev eth0").check()
+            machines.append(machine)
+        yield machines
+
+
+def test_boards_reach_each_other(lab: list[Machine]) -> None:
+    for machine, other in ((lab[0], 2), (lab[1], 1)):
+        answer = machine.run(f"ping -c 3 -W 5 10.9.0.{other}")
+        assert "3 packets received" in answer.output, answer.output
+
+
+def test_each_has_an_address_of_its_own(lab: list[Machine]) -> None:
+    macs = {machine.run("cat /sys/class/net/eth0/address").check().output for machine in lab}
+    assert len(macs) == 3 and all(mac.startswith("52:54:00:") for mac in macs)
+
+
+def test_a_cable_delays_and_loses(lab: list[Machine]) -> None:
+    answer = lab[0].run("ping -c 12 -W 2 10.9.0.3").output
+    received = int(re.findall(r"(\d+) packets received", answer)[0])
+    assert 0 < received < 12, "0.7 of the requests and 0.7 of their answers"
+    times = [float(text) for text in re.findall(r"time=([0-9.]+)", answer)]
+    assert min(times) >= 79.0, "40 ms there and 40 ms back"
+
+
+def test_a_dead_machines_socket_is_cleared_away(lab: list[Machine]) -> None:
+    import socket
+
+    stale = switches() / "lab" / "1-1"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
+        left.bind(str(stale))
+    assert "1 packets received" in lab[0].run("ping -c 1 -W 5 10.9.0.2").output
+    assert not stale.exists()
