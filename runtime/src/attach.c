@@ -33,6 +33,7 @@ struct attach {
 	struct ns_set spaces;
 	bool elevated, clear_env;
 	uint64_t caps;
+	struct seccomp filter;
 	struct rlimit limits[RLIMITS];
 	bool no_new_privs;
 	uid_t uid;
@@ -62,6 +63,17 @@ static int read_limits(struct attach *a)
 	a->caps = a->elevated ? ALL_CAPS : status_field(text, "\nCapBnd:", 16);
 	a->no_new_privs = !a->elevated && status_field(text, "\nNoNewPrivs:", 10);
 	return a->elevated ? 0 : knobs_limits_of(a->st.init.pid, a->limits);
+}
+
+/* The same filter, too. */
+static int read_filter(struct attach *a, const char *name)
+{
+	CLEAN_FD int dir = state_dir(name);
+
+	a->filter.none = a->elevated;
+	if (a->elevated)
+		return 0;
+	return dir < 0 ? err_set("open the state folder") : seccomp_restore(dir, &a->filter);
 }
 
 /* ---- the child ------------------------------------------------------------------ */
@@ -171,7 +183,7 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 	if (!a->elevated && knobs_limits_as(a->limits) < 0)
 		fail();
 	if (ids_keyring() < 0 ||
-	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs) < 0)
+	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs, &a->filter) < 0)
 		fail();
 	set_env(a);
 	signals_default();
@@ -329,6 +341,7 @@ int cmd_attach(int argc, char **argv)
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);
 	if (ns_open(&attach.spaces, &attach.st.init) < 0 || read_limits(&attach) < 0 ||
+	    read_filter(&attach, ctr.name) < 0 ||
 	    (!attach.elevated && cg_open_v2(&attach.st.cg) < 0))
 		fail();
 	rc = run(&attach);

@@ -136,7 +136,7 @@ static int steps(struct start *s, int sync)
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 || stage_inside(s, sync) < 0 ||
 	    knobs_limit(c) < 0 ||
 	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->groups, c->ngroups,
-		       c->no_new_privs) < 0)
+		       c->no_new_privs, s->filter) < 0)
 		return -1;
 	/* Last: a change of ids takes it back. */
 	if (c->sig_pdeath && prctl(PR_SET_PDEATHSIG, c->sig_pdeath, 0, 0, 0) < 0)

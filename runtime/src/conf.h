@@ -139,6 +139,7 @@ struct conf {
 	int keyring;                    /* a session keyring of its own: -1 not said, 0, 1 */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
+	const char *seccomp;            /* "none" or absolute; NULL: the built-in list */
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */
 	unsigned nenv;
 	const char *env[ENVS_MAX];      /* "K=V", or "K": taken from the caller's environment */

@@ -11,7 +11,7 @@
 #include "sys.h"
 #include "util.h"
 
-enum { ENV_BYTES_MAX = 1024 };
+enum { ENV_BYTES_MAX = 1024, CAP_SYS_ADMIN = 21 };
 
 uint64_t caps_left(const struct conf *conf)
 {
@@ -51,9 +51,12 @@ static int set_caps(uint64_t keep)
 }
 
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
-	       bool no_new_privs)
+	       bool no_new_privs, const struct seccomp *filter)
 {
-	if (limit_bounding(keep) < 0)
+	/* A filter takes privilege to load; where some stays, it comes last and stands in no way. */
+	bool late = no_new_privs || (uid == 0 && (keep & 1u << CAP_SYS_ADMIN));
+
+	if (limit_bounding(keep) < 0 || (!late && seccomp_load(filter) < 0))
 		return -1;
 	if (sys_set_groups(groups, n) < 0 && (n > 0 || errno != EPERM))
 		return err_set("setgroups");
@@ -65,7 +68,7 @@ int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigne
 		return -1;
 	if (no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set("set no_new_privs");
-	return 0;
+	return late ? seccomp_load(filter) : 0;
 }
 
 int ids_keyring(void)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "conf.h"
+#include "seccomp.h"
 
 #define ENV_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ALL_CAPS UINT64_MAX
@@ -17,10 +18,11 @@ uint64_t caps_left(const struct conf *conf);
 
 /*
  * Limits the bounding set and the own sets to `keep`; inheritable and ambient end
- * empty. Then gid, uid and the `n` supplementary groups, then no_new_privs.
+ * empty. Then gid, uid and the `n` supplementary groups, then no_new_privs. The filter is
+ * loaded where there is still privilege for it, as late as that allows.
  */
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
-	       bool no_new_privs);
+	       bool no_new_privs, const struct seccomp *filter);
 
 int ids_keyring(void);                  /* leaves the caller's session keyring for an empty one */
 int ids_personality(enum conf_arch arch);

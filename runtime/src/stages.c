@@ -105,10 +105,11 @@ int stage_mount(enum hook_stage stage, int root)
 /* The program is the image's: it gets no more than the payload will have. */
 static int confine(void *arg)
 {
-	const struct conf *c = arg;
+	const struct start *s = arg;
+	const struct conf *c = s->conf;
 
 	return knobs_limit(c) < 0 ||
-	       ids_become(caps_left(c), 0, 0, NULL, 0, c->no_new_privs) < 0 ? -1 : 0;
+	       ids_become(caps_left(c), 0, 0, NULL, 0, c->no_new_privs, s->filter) < 0 ? -1 : 0;
 }
 
 bool stages_late(void)
@@ -119,7 +120,7 @@ bool stages_late(void)
 int stage_inside(struct start *s, int sync)
 {
 	static const struct ptys sent = { .console = -1 };
-	const struct hook_more more = { .prepare = confine, .arg = s->conf };
+	const struct hook_more more = { .prepare = confine, .arg = s };
 
 	if (!stages_late())
 		return 0;

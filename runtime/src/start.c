@@ -94,6 +94,7 @@ static void load_sink(const struct conf_msg *msg, void *arg)
 struct mapped {                         /* no page of it stays while the container runs */
 	struct conf conf;
 	struct devlist devices;
+	struct seccomp filter;
 };
 
 static int load_conf(struct start *s)
@@ -106,6 +107,7 @@ static int load_conf(struct start *s)
 		return err_set("map memory for the configuration");
 	s->conf = c;
 	s->devices = &p->devices;
+	s->filter = &p->filter;
 	if (conf_load(c, s->ctr->config, load_sink, s) < 0) {
 		if (c->errors == 0)
 			return err_set("read %s", s->ctr->config);
@@ -131,7 +133,7 @@ static int find_devices(struct start *s)
 	if (devlist_of(s->devices, s->conf, dev_wanted(s->ctr, s->conf)) < 0)
 		return -1;
 	s->conf->devices = s->devices->rules;
-	return 0;
+	return seccomp_read(s->filter, s->conf->seccomp);
 }
 
 static void unload_conf(struct start *s)
@@ -259,7 +261,7 @@ static int prepare(struct start *s)
 	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
 		return -1;
 	times_mark("published");
-	if (devlist_save(s->statedir, s->devices, true) < 0 ||
+	if (devlist_save(s->statedir, s->devices, true) < 0 || seccomp_save(s->statedir, s->filter) < 0 ||
 	    cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
 	times_mark("loaded");

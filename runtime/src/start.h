@@ -8,6 +8,7 @@
 #include "dev.h"
 #include "devlist.h"
 #include "pty.h"
+#include "seccomp.h"
 #include "state.h"
 
 enum { NS_FDS = 6 };
@@ -23,6 +24,7 @@ struct start {
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */
 	struct devlist *devices;        /* the same */
+	struct seccomp *filter;         /* the same */
 	struct cg_host host;
 	struct state st;
 	struct ptys ptys;

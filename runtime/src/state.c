@@ -145,12 +145,12 @@ int state_dir(const char *name)
 
 static void remove_dir(int root, int dir, const char *name)
 {
-	static const char files[][12] = { "state", "socket", "devices", "devices.new", "state.new",
+	static const char files[][12] = { "state", "socket", "devices", "seccomp", "devices.new", "state.new",
 					  "end", "end.new" };
 	size_t i = 0;
 
 	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
-	do {                            /* the last four are there after a crash alone */
+	do {                            /* those behind the third seldom are there */
 		unlinkat(dir, files[i++], 0);
 		if (i >= 3 && (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY))
 			break;

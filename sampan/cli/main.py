@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "size": ("size", "Tell where the bytes of an image went."),
     "config": ("config", "Check, show and convert container configurations."),
     "devices": ("devices", "Device numbers and allow-lists: by name, per board, explained."),
+    "seccomp": ("seccomp", "System call filters: compile policies for the target."),
     "kernel": ("kernel", "Check a kernel for what containers need."),
 }
 

@@ -419,7 +419,7 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.net = 1", "takes only an empty value"),
         ("lxc.idmap = u 0 100000 65536", "not supported: containers do not have a user namespace"),
         ("lxc.limit.nofile = many", "must be SOFT or SOFT:HARD"),
-        ("lxc.seccomp = /etc/policy", "not supported: system call filters"),
+        ("lxc.seccomp = policy", "absolute"),
         ("lxc.apparmor.profile = lxc-default", "not supported: AppArmor"),
         ("lxc.start.delay = soon", "must be a number"),
         ("lxc.hook = x", "the key only takes an empty value"),
