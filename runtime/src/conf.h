@@ -42,6 +42,8 @@ enum net_type { NET_UNSET, NET_EMPTY, NET_NONE, NET_VETH, NET_MACVLAN, NET_IPVLA
 
 enum { VETH_BRIDGE, VETH_ROUTER };
 
+const char *net_type_word(enum net_type type);
+
 struct conf_ip {
 	uint8_t family;                 /* AF_INET, AF_INET6; 0: none */
 	uint8_t prefix;
@@ -72,7 +74,7 @@ struct conf_nic {
 	uint8_t mac[6];
 	uint16_t mac_random;            /* bit N: its digit N is random */
 	int mtu, vlan_id, rxqueues, txqueues;   /* -1: not said */
-	const char *link, *name, *pair;
+	const char *link, *name, *pair, *script_up, *script_down;
 	struct conf_gateway gateway4, gateway6;
 };
 

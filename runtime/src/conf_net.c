@@ -8,6 +8,15 @@
 /* In the order of enum net_type, behind NET_UNSET. */
 static const char types[] = "empty\0none\0veth\0macvlan\0ipvlan\0vlan\0phys\0";
 
+const char *net_type_word(enum net_type type)
+{
+	const char *word = types;
+
+	while (type-- > NET_EMPTY)
+		word += strlen(word) + 1;
+	return word;
+}
+
 /*
  * A key of one type alone, as lxc.net.0.veth.pair: the first type among its words. The
  * interface must be of that type already, as in LXC.

@@ -40,10 +40,18 @@ static void put_env(const char *name, const char *value)
 		put("env %s=%s\n", name, value);
 }
 
+static bool any_script(const struct conf *c)
+{
+	for (unsigned i = 0; i < c->nnics; i++)
+		if (c->nic[i].used && (c->nic[i].script_up || c->nic[i].script_down))
+			return true;
+	return false;
+}
+
 int hooks_load(const struct ctr *ctr, const struct conf *c)
 {
 	used = 0;
-	if (c->nhooks == 0 && !c->ephemeral)
+	if (c->nhooks == 0 && !c->ephemeral && !any_script(c))
 		return 0;
 	put_env("LXC_NAME", ctr->name);
 	put_env("LXC_CONFIG_FILE", ctr->config);
@@ -93,11 +101,16 @@ static void set_stdio(void)
 		dup2(log_fd(), fd);
 }
 
+static const char *section(const struct hook_more *more)
+{
+	return more && more->section ? more->section : "lxc";
+}
+
 static void set_env(const char *stage, const struct hook_more *more)
 {
 	for (const char *p = NULL; (p = next(p, "env")) != NULL;)
 		putenv(strndup(p, strcspn(p, "\n")));
-	setenv("LXC_HOOK_SECTION", "lxc", 1);
+	setenv("LXC_HOOK_SECTION", section(more), 1);
 	setenv("LXC_HOOK_TYPE", stage, 1);
 	setenv("LXC_HOOK_VERSION", next(NULL, "version")[0] == '1' ? "1" : "0", 1);
 	for (int i = 0; more && more->env[i]; i++)
@@ -123,7 +136,7 @@ static char **words(char *command, const char *stage, const struct hook_more *mo
 	if (next(NULL, "version")[0] != '0')
 		return argv;
 	argv[n++] = getenv("LXC_NAME");
-	argv[n++] = "lxc";
+	argv[n++] = (char *)(uintptr_t)section(more);
 	argv[n++] = (char *)(uintptr_t)stage;
 	for (int i = 0; more && more->args[i]; i++)
 		argv[n++] = (char *)(uintptr_t)more->args[i];
@@ -147,6 +160,7 @@ _Noreturn static void become(char *command, const char *stage, const struct hook
 
 static int run_one(char *command, const char *stage, const struct hook_more *more)
 {
+	const char *kind = more && more->section ? "lxc.net.N.script" : "lxc.hook";
 	int status;
 	pid_t pid = sys_fork();
 
@@ -161,8 +175,8 @@ static int run_one(char *command, const char *stage, const struct hook_more *mor
 	if (status == 0)
 		return 0;
 	if (WIFSIGNALED(status))
-		return err_plain("lxc.hook.%s = %s: killed by signal %d", stage, command, WTERMSIG(status));
-	return err_plain("lxc.hook.%s = %s: exit code %d", stage, command, WEXITSTATUS(status));
+		return err_plain("%s.%s = %s: killed by signal %d", kind, stage, command, WTERMSIG(status));
+	return err_plain("%s.%s = %s: exit code %d", kind, stage, command, WEXITSTATUS(status));
 }
 
 int hooks_run(enum hook_stage stage, const struct hook_more *more)
@@ -176,6 +190,53 @@ int hooks_run(enum hook_stage stage, const struct hook_more *more)
 			return -1;
 	}
 	return 0;
+}
+
+static void complain(void)
+{
+	fprintf(stderr, "sampan: %s\n", err_text());
+	log_say(LOG_ERROR, "%s", err_text());
+}
+
+/* ---- scripts of interfaces ---------------------------------------------------------- */
+
+int hooks_net(const char *when, const char *command, const char *type, const char *link, const char *peer)
+{
+	static const char *const names[] = { "TYPE", "PARENT", "PEER" };
+	const char *values[] = { type, link, peer };
+	struct hook_more more = { .section = "net" };
+	char env[3][32 + NAME_LEN_MAX], line[CONF_LINE_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+		if (!values[i] || strcmp(values[i], "-") == 0)
+			continue;
+		snprintf(env[n], sizeof(env[n]), "LXC_NET_%s=%s", names[i], values[i]);
+		more.env[n] = env[n];
+		more.args[n++] = values[i];
+	}
+	snprintf(line, sizeof(line), "%s", command);
+	return run_one(line, when, &more);
+}
+
+int hooks_note_down(const char *command, const char *type, const char *link, const char *peer)
+{
+	put("down %s %s %s %s\n", type, link ? link : "-", peer ? peer : "-", command);
+	return used < sizeof(text) ? 0 : err_plain("the scripts are longer than %d bytes", TEXT_BYTES);
+}
+
+/* A failure is printed; the others are run, and the end goes on. */
+void hooks_down(void)
+{
+	for (const char *p = NULL; (p = next(p, "down")) != NULL;) {
+		char line[CONF_LINE_MAX + 64], *word[4], *save = line;
+
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(p, "\n"), p);
+		for (int i = 0; i < 3; i++)
+			word[i] = strsep(&save, " ");
+		if (hooks_net("down", save, word[0], word[1], word[2]) < 0)
+			complain();
+	}
 }
 
 /* ---- the end --------------------------------------------------------------------- */
@@ -205,12 +266,6 @@ bool hooks_restore(int statedir)
 	while (used > 0 && text[used - 1] != '\n')
 		used--;
 	return used > 0;
-}
-
-static void complain(void)
-{
-	fprintf(stderr, "sampan: %s\n", err_text());
-	log_say(LOG_ERROR, "%s", err_text());
 }
 
 void hooks_end(bool reboot)

@@ -17,6 +17,7 @@ enum { HOOK_MORE_MAX = 10 };
 struct hook_more {                      /* what one stage has besides */
 	const char *env[HOOK_MORE_MAX];         /* "NAME=VALUE", NULL ends */
 	const char *args[HOOK_MORE_MAX];        /* of version 0, behind the stage */
+	const char *section;            /* NULL: lxc */
 	int (*prepare)(void *arg);      /* in the process that becomes the hook */
 	void *arg;
 };
@@ -28,6 +29,14 @@ bool hooks_any(enum hook_stage stage);
 
 /* Runs those of a stage in their order until one fails. */
 int hooks_run(enum hook_stage stage, const struct hook_more *more);
+
+/*
+ * A script of an interface: `when` is up or down; `link` and `peer` may be NULL. What a
+ * script for its end will be told is noted, and all of those are run by the second one.
+ */
+int hooks_net(const char *when, const char *command, const char *type, const char *link, const char *peer);
+int hooks_note_down(const char *command, const char *type, const char *link, const char *peer);
+void hooks_down(void);
 
 /* Writes the text down as `end` of the folder; and back. */
 int hooks_save(int statedir);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include "hooks.h"
 #include "net.h"
 #include "util.h"
 
@@ -23,17 +24,35 @@ static int take(struct nic_job *j, pid_t pid, int statedir, struct state *st)
 	return net_pin(statedir, pid);
 }
 
+static int run_script(const struct nic_job *j)
+{
+	const char *type = net_type_word(j->nic->type);
+	const char *peer = j->nic->type == NET_VETH ? j->outer.name : NULL;
+
+	if (j->nic->script_down && hooks_note_down(j->nic->script_down, type, j->nic->link, peer) < 0)
+		return -1;
+	return j->nic->script_up ? hooks_net("up", j->nic->script_up, type, j->nic->link, peer) : 0;
+}
+
 static int make_one(struct nic_job *j, pid_t pid, int statedir, struct state *st)
 {
-	int rc = link_parent(j);
+	int rc;
 
+	if (j->nic->type == NET_EMPTY)
+		return run_script(j);
+	rc = link_parent(j);
 	if (rc == 0)
 		rc = j->nic->type == NET_PHYS ? take(j, pid, statedir, st) : link_make(j);
 	if (rc < 0 || link_ready(j) < 0 || addr_inside(j) < 0)
 		return -1;
 	if (link_passthru(j->nic) && net_pin(statedir, pid) < 0)
 		return -1;
-	return addr_outside(j);
+	return addr_outside(j) < 0 ? -1 : run_script(j);
+}
+
+static bool wanted(const struct conf_nic *nic)
+{
+	return nic->used && (nic->type >= NET_VETH || nic->script_up || nic->script_down);
 }
 
 /* What is taken comes first: it has its name already, the others get what is free. */
@@ -42,7 +61,7 @@ static int make_all(struct nic_job *j, pid_t pid, int statedir, struct state *st
 	for (int phys = 1; phys >= 0; phys--) {
 		for (j->n = 0; j->n < j->conf->nnics; j->n++) {
 			j->nic = &j->conf->nic[j->n];
-			if (!j->nic->used || j->nic->type < NET_VETH || (j->nic->type == NET_PHYS) != phys)
+			if (!wanted(j->nic) || (j->nic->type == NET_PHYS) != phys)
 				continue;
 			j->parent = j->outer = j->inner = (struct link){ .index = 0 };
 			if (make_one(j, pid, statedir, st) < 0)
@@ -55,7 +74,7 @@ static int make_all(struct nic_job *j, pid_t pid, int statedir, struct state *st
 static bool any(const struct conf *conf)
 {
 	for (unsigned i = 0; i < conf->nnics; i++)
-		if (conf->nic[i].used && conf->nic[i].type >= NET_VETH)
+		if (wanted(&conf->nic[i]))
 			return true;
 	return false;
 }

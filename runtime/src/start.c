@@ -51,6 +51,7 @@ static void undo_cgroup(struct start *s)
 
 static void undo_net(struct start *s)
 {
+	hooks_down();
 	net_end(s->statedir, &s->st.net);
 }
 

@@ -252,3 +252,28 @@ def test_many_interfaces_at_once(net: NetLab) -> None:
     assert inside.names() == {"lo", *(f"eth{n}" for n in range(8))}
     assert len(net.host.names() - net.before) == 8
     net.stop(name)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_scripts_are_told_what_lxc_tells_them(net: NetLab, version: int) -> None:
+    said, script = net.lab.path / "said", net.lab.path / "script"
+    names = "LXC_NAME LXC_HOOK_SECTION LXC_HOOK_TYPE LXC_NET_TYPE LXC_NET_PARENT LXC_NET_PEER"
+    variables = " ".join(f"${name}" for name in names.split())
+    script.write_text(f'#!/bin/sh\necho "$@" / {variables} >>{said}\n')
+    script.chmod(0o755)
+    name = net.make("script", "0.type = veth", "0.link = br0", "0.veth.pair = out0", f"0.script.up = {script}",
+                    f"0.script.down = {script}", "1.type = empty", f"1.script.up = {script}")  # fmt: skip
+    config = net.lab.lxc / name / "config"
+    config.write_text(config.read_text() + f"lxc.hook.version = {version}\n")
+    net.ok("start", name)
+    net.stop(name)
+    words = [
+        f"net {when} {rest}" for when, rest in (("up", "veth br0 out0"), ("up", "empty"), ("down", "veth br0 out0"))
+    ]
+    lines = [f"{'' if version else f'{name} {word} '}/ {name} {word}" for word in words]
+    assert said.read_text().splitlines() == lines
+
+
+def test_a_script_that_fails_ends_the_start(net: NetLab) -> None:
+    said = net.refuse("failing", "0.type = veth", "0.link = br0", "0.script.up = /bin/sh -c 'exit 3'")
+    assert "script.up = /bin/sh -c 'exit 3': exit code 3" in said
