@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import shown
-from sampan.qemu import plug, prepare, snapshot
+from sampan.qemu import places, plug, prepare, snapshot
 from sampan.qemu.instance import Exit, Instance
+from sampan.qemu.keeper import Keeper
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.plan import Plan
 from sampan.qemu.plug import Plugged
@@ -22,16 +24,18 @@ from sampan.serial.sync import LoopThread, SyncConsole, shared_loop
 from sampan.serial.terminal import Left, Terminal, announce, raw_mode
 
 POWEROFF_SECONDS = 30.0
+_T = TypeVar("_T")
 
 
 class Machine:
     """A running QEMU for ordinary code. Leaving the `with` block ends it, however it is left."""
 
-    def __init__(self, instance: Instance, image: Image, folder: Path, why_accel: str, thread: LoopThread) -> None:
+    def __init__(self, instance: Instance, plan: Plan, thread: LoopThread) -> None:
         self.instance = instance
-        self.image = image
-        self.folder = folder
-        self.accel_reason = why_accel
+        self.plan = plan
+        self.image: Image = plan.image
+        self.folder = plan.folder
+        self.accel_reason = plan.choice.reason
         self.boot_cpu_seconds = 0.0  #: QEMU's processor time from exec to the shell
         self.console = SyncConsole(instance.console, thread)
         self._thread = thread
@@ -107,6 +111,10 @@ class Machine:
         """SIGKILL to QEMU."""
         return self._thread.call(self.instance.kill())
 
+    def call(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine on the machine's loop."""
+        return self._thread.call(work)
+
     def attach_terminal(self) -> Left:
         """Join stdin and stdout with the console until a person quits or the machine ends."""
         return self._thread.call(Terminal(self.instance.console).run())
@@ -122,10 +130,13 @@ class Machine:
 
 def start(board_or_folder: str | Path, options: BootOptions | None = None) -> Machine:
     """Start QEMU on an image and return at once; the caller closes the machine."""
-    plan = Plan.make(board_or_folder, options or BootOptions())
+    return _launched(Plan.make(board_or_folder, options or BootOptions()))
+
+
+def _launched(plan: Plan) -> Machine:
     log = prepare.open_log(plan.folder, plan.options.log)
     thread = shared_loop()
-    return Machine(thread.call(snapshot.launch(plan, log)), plan.image, plan.folder, plan.choice.reason, thread)
+    return Machine(thread.call(snapshot.launch(plan, log)), plan, thread)
 
 
 @contextlib.contextmanager
@@ -144,7 +155,7 @@ def boot(board_or_folder: str | Path, options: BootOptions | None = None, script
     With `script`, or when stdin is no terminal, its lines are run as commands after a login instead.
     """
     commands = _commands(script)
-    with start(board_or_folder, options) as running:
+    with _listed(board_or_folder, options or BootOptions()) as running:
         log = f", log {shown(running.log)}" if running.log else ""
         print(f"[sampan: {running.image.board} under QEMU{log}]", file=sys.stderr)
         if commands is not None:
@@ -157,10 +168,29 @@ def boot(board_or_folder: str | Path, options: BootOptions | None = None, script
             print("\n[sampan: the machine is off]", file=sys.stderr)
             return 0
         end = running.wait(POWEROFF_SECONDS)
-        if end.reason in ("panic", "died"):
+        if end.reason in ("panic", "watchdog", "died"):
             running.raise_end()
         print(f"\n[sampan: the machine ended: {end.reason}]", file=sys.stderr)
         return 0
+
+
+@contextlib.contextmanager
+def _listed(board_or_folder: str | Path, options: BootOptions) -> Iterator[Machine]:
+    """A machine that `sampan vm` finds by name, and whose console others may share, as long as it lasts."""
+    image, _ = prepare.find(board_or_folder)
+    place, lock = places.free_name(image.board)
+    try:
+        plan = Plan.make(board_or_folder, replace(options, qmp=options.qmp or place.qmp))
+        with _launched(plan) as running:
+            keeper = Keeper(place, plan, running.instance)
+            running.call(keeper.start())
+            try:
+                yield running
+            finally:
+                running.call(keeper.stop())
+    finally:
+        place.remove()
+        os.close(lock)
 
 
 def _commands(script: Path | None) -> list[str] | None:

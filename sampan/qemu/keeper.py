@@ -131,9 +131,13 @@ class Keeper:
             detail = self.instance.console.panicked or "pvpanic"
         elif end.reason == "died":
             detail = how(end)
+        await self.stop()
+        self._change(state="ended", reason=end.reason, detail=detail)
+
+    async def stop(self) -> None:
+        """Close the console to clients."""
         self._stop_tap()
         await self._share.close()
-        self._change(state="ended", reason=end.reason, detail=detail)
 
 
 def how(end: Exit) -> str:

@@ -236,7 +236,11 @@ def free_name(wanted: str) -> tuple[Place, int]:
     """The first of NAME, NAME-2, NAME-3... that no machine has, claimed."""
     for number in range(1, 1000):
         place = Place(wanted if number == 1 else f"{wanted}-{number}")
-        if not place.held:
-            with contextlib.suppress(SampanError):
-                return place, place.claim()
+        if place.held:
+            continue
+        try:
+            return place, place.claim()
+        except SampanError:
+            if not place.held:  # else somebody was faster
+                raise
     raise SampanError(f"{wanted}: a thousand machines have this name")

@@ -27,6 +27,7 @@ class ConsoleShare:
         self._path = path
         self._clients: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
+        self._answered = True
         self._prompt = b""  #: the line that is not ended yet
         self._stop_tap = console.tap(self._on_data)
 
@@ -47,7 +48,8 @@ class ConsoleShare:
         assert task is not None
         self._clients[writer] = task
         # A terminal answers the shell's question for the cursor itself; two answers are one too many.
-        self._console.answers_cursor = False
+        if len(self._clients) == 1:
+            self._answered, self._console.answers_cursor = self._console.answers_cursor, False
         writer.write(self._prompt)
         try:
             while data := await reader.read(65536):
@@ -58,8 +60,8 @@ class ConsoleShare:
             self._drop(writer)
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
-        self._clients.pop(writer, None)
-        self._console.answers_cursor = not self._clients
+        if self._clients.pop(writer, None) and not self._clients:
+            self._console.answers_cursor = self._answered
         writer.close()
 
     def _on_data(self, data: bytes) -> None:

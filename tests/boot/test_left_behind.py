@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 
 from sampan.core.paths import ROOT
+from sampan.qemu import vm
+from sampan.serial.sync import SyncConsole, shared_loop
 
 _PATIENCE = 120.0  #: seconds until a test gives up; what it waits for takes one
 
@@ -77,6 +79,12 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+@pytest.fixture(autouse=True)
+def runtime(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is killed here stays in no list of the user's."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
+
+
 @pytest.fixture
 def user(quick: Path, tmp_path: Path) -> Iterator[User]:
     person = User(quick, tmp_path / "console.log")
@@ -102,6 +110,20 @@ def test_a_session_at_a_terminal(user: User) -> None:
     user.types(b"\x01x")
     assert user.ends() == 0
     assert is_gone(qemu) and user.tty_is_restored()
+
+
+def test_others_find_the_machine_and_share_its_console(user: User) -> None:
+    user.sees("login: ")
+    (state,) = [state for state in vm.ls() if state.keeper == user.process.pid]
+    assert state.name.startswith("qemuarm64") and state.state == "running"
+    assert vm.qmp(state.name, "query-status")
+    console = SyncConsole(shared_loop().call(vm.attached(state.name)))
+    console.login(patience=0.3)
+    assert console.run("echo shared").output == "shared\n"
+    console.close()
+    user.types(b"\x01x")
+    assert user.ends() == 0
+    assert not [other for other in vm.ls() if other.keeper == user.process.pid]
 
 
 def test_power_off_from_the_terminal(user: User) -> None:
