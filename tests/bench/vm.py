@@ -1,4 +1,4 @@
-"""The bars of QEMU instances, measured: `PYTHONPATH=. python tests/bench/vm.py [--quick]` prints the table.
+"""The bars of QEMU instances, measured: `PYTHONPATH=. python tests/bench/vm.py` prints the table.
 
 Times are processor seconds of QEMU and of the programs that start it, summed: a busy host changes them little.
 Run it alone for the wall times beside them.
@@ -22,7 +22,7 @@ from pathlib import Path
 from sampan.cli.table import print_table
 from sampan.core.paths import ROOT, build_dir
 from sampan.qemu import vm
-from sampan.qemu.boot import Machine, booted
+from sampan.qemu.boot import booted
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import root
 
@@ -61,20 +61,24 @@ def private_mb(pid: int) -> float:
     return sum(int(kb) for kb in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE)) * 1024 / 1e6
 
 
-def up_fast(board: str, log: Path) -> list[Row]:
-    with booted(board, BootOptions(snapshot=True, log=log)) as machine:
-        boot = machine.boot_cpu_seconds
-    sampan("vm", "up", board, "--fast", "--name", "maker")
-    sampan("vm", "down", "maker")
+def ups(board: str, *options: str) -> tuple[float, float]:
+    """Medians of three `vm up`: processor seconds of the command, the keeper and QEMU; wall seconds."""
     walls, cpus = [], []
     for _ in range(3):
         began = time.monotonic()
-        command = sampan("vm", "up", board, "--fast", "--name", "clone")
+        command = sampan("vm", "up", board, "--name", "clone", *options)
         walls.append(time.monotonic() - began)
         (state,) = [state for state in vm.ls() if state.name == "clone"]
         cpus.append(command + of(state.pid) + of(state.keeper))
         sampan("vm", "down", "clone")
-    cpu, wall = sorted(cpus)[1], sorted(walls)[1]
+    return sorted(cpus)[1], sorted(walls)[1]
+
+
+def up_fast(board: str) -> list[Row]:
+    boot, _ = ups(board, "--snapshot")
+    sampan("vm", "up", board, "--fast", "--name", "maker")
+    sampan("vm", "down", "maker")
+    cpu, wall = ups(board, "--fast")
     return [
         [f"vm up --fast {board}", f"{cpu:.2f} s CPU ({wall:.2f} s)", "<= 0.5 s", verdict(cpu <= 0.5)],
         [f"  against a boot of {boot:.2f} s CPU", f"1/{boot / cpu:.1f}", "<= 1/5", verdict(cpu <= boot / 5)],
@@ -105,17 +109,13 @@ def suite(board: str, log: Path) -> list[Row]:
         for number in range(CLONES):
             with booted(board, options) as machine:
                 machine.run(f"test {number} -ge 0").check()
-                total += cpu_of(machine)
+                total += machine.cpu_seconds
         return total
 
     clone = run(BootOptions(fast=True, log=log))
     boot = run(BootOptions(snapshot=True, log=log))
     text = f"{clone:.1f} s CPU, 1/{boot / clone:.1f} of {boot:.1f}"
     return [[f"suite of {CLONES} tests {board}", text, "<= 1/5", verdict(clone <= boot / 5)]]
-
-
-def cpu_of(machine: Machine) -> float:
-    return machine.cpu_seconds
 
 
 def left_behind() -> int:
@@ -180,7 +180,7 @@ def main() -> int:
     boards = [board for board in ARCHES if (build_dir() / board / "image.json").is_file()]
     with own_runtime() as folder:
         log = folder / "console"
-        rows = [row for board in boards for row in up_fast(board, log)]
+        rows = [row for board in boards for row in up_fast(board)]
         rows += [row for board in boards for row in clones(board, log)]
         rows += suite(boards[0], log)
         rows += nothing_left(boards[-1])
