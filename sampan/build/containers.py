@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -26,8 +25,8 @@ def folder() -> Path:
     return paths.ROOT / "configs" / "containers"
 
 
-def manifest(names: list[str], base: Path) -> str:
-    """Manifest lines for these names; sources are relative to `base`, where the manifest will be."""
+def manifest(names: list[str]) -> str:
+    """Manifest lines for these names; sources are what sampan.build.devices writes beside the manifest."""
     known = sorted(path.name.removesuffix(SUFFIX) for path in folder().glob(f"*{SUFFIX}"))
     lines = []
     for name in sorted(names):
@@ -37,8 +36,7 @@ def manifest(names: list[str], base: Path) -> str:
                 hint=did_you_mean(name, known),
                 code=EXIT_USAGE,
             )
-        source = os.path.relpath(folder() / f"{name}{SUFFIX}", base)
-        lines.append(f"{TARGET}/{escape(name)}{SUFFIX} file 0644 0 0 {escape(source)}\n")
+        lines.append(f"{TARGET}/{escape(name)}{SUFFIX} file 0644 0 0 devices/{escape(name)}/config\n")
     return "".join(lines)
 
 
@@ -50,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(args: argparse.Namespace) -> None:
-    write_text(args.out, manifest(args.names, args.out.absolute().parent))
+    write_text(args.out, manifest(args.names))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """`python -m sampan.build.devices`: the device lists of the containers in an image.
 
-For each of rootfs.containers the rules, the /dev nodes and a page that says why, resolved with
-the facts of the kernel that the image is built with. A name that does not resolve ends the build;
-numbers are taken as they are, and what lint says of them is counted and stands in the page.
+For each of rootfs.containers the configuration that is installed, the rules, the /dev nodes and a page
+that says why, resolved with the facts of the kernel that the image is built with. A name that does not
+resolve ends the build; numbers are taken as they are, and what lint says of them stands in the page.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sampan.build.containers import SUFFIX
 from sampan.build.containers import folder as configurations
 from sampan.build.image import DeviceList
 from sampan.core.errors import SampanError
-from sampan.core.files import write_bytes, write_text
+from sampan.core.files import read_text, write_bytes, write_text
 from sampan.core.progress import note
-from sampan.devices import catalogue, plan, policyfile, report
+from sampan.devices import catalogue, naming, plan, policyfile, report
 
 
 def load(path: Path) -> dict[str, DeviceList]:
@@ -57,12 +57,22 @@ def resolved(board: str, kernel: str, name: str) -> tuple[DeviceList, str]:
     return listed, report.page(found, [])
 
 
+def installed(board: str, kernel: str, name: str) -> str:
+    """The configuration as the image gets it: profiles are devices by name, which is what the runtime takes."""
+    path = configurations() / f"{name}{SUFFIX}"
+    text = read_text(path)
+    facts = plan.facts_of(board, kernel, policyfile.read(path))
+    return naming.without_profiles(text, facts, catalogue.load()) if facts else text
+
+
 _NO_PAGE = "<!doctype html><title>no facts</title><p>No facts of this board under this kernel are recorded.\n"
 
 
 def build(board: str, kernel: str, names: list[str], out: Path) -> None:
     """Write devices.json and the pages beside it."""
     found = {name: resolved(board, kernel, name) for name in names}  # all errors before the first byte
+    for name, text in {name: installed(board, kernel, name) for name in names}.items():
+        write_text(out.parent / name / "config", text)
     for name, (listed, page) in found.items():
         write_text(out.parent / name / "report.html", page or _NO_PAGE)
         if listed.errors:

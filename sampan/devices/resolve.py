@@ -119,23 +119,30 @@ def meant(entry: Entry, facts: Facts, rows: Catalogue) -> list[Rule]:
     if entry.rule is not None:
         return [entry.rule]
     found = symbols.nodes(facts, rows, entry.symbol)
-    if entry.symbol.startswith("profile:"):
-        return [grant.rule for grant in _of_profile(entry, found, facts, rows)]
-    return [_rule(f"{node.number} {entry.access}") for node in found]
+    grants = _of_profile if entry.symbol.startswith("profile:") else _of_name
+    return [grant.rule for grant in grants(entry, found, facts, rows)]
 
 
 def _granted(entry: Entry, facts: Facts, rows: Catalogue) -> list[Grant]:
     if entry.rule is not None:
         return [_number(entry, entry.rule, facts, rows)]
     found = symbols.nodes(facts, rows, entry.symbol)
-    access = entry.access
     if entry.symbol.startswith("profile:"):
         return _profile(entry, found, facts, rows)
-    if not found and not entry.optional:
+    grants = _of_name(entry, found, facts, rows)
+    if not grants and not entry.optional:
         raise SampanError(f"{facts.name} has no such device", hint=_has(facts, rows))
     for node in found:
         _refuse(entry, node, facts, rows)
-    return [_grant(node, access, entry.text, facts) for node in found]
+    return grants
+
+
+def _of_name(entry: Entry, found: list[Node], facts: Facts, rows: Catalogue) -> list[Grant]:
+    """Nodes by any other name than a profile's; `char-pts` is a driver whose nodes come and go."""
+    grants = [_grant(node, entry.access, entry.text, facts) for node in found]
+    kind, driver = symbols.split_driver(entry.symbol)
+    row = rows.devices.get(rows.of_driver(kind, driver)) if entry.symbol.startswith(("char-", "block-")) else None
+    return grants + (_open_ended(row, entry.access, entry.text, facts) if row else [])
 
 
 def _profile(entry: Entry, found: list[Node], facts: Facts, rows: Catalogue) -> list[Grant]:

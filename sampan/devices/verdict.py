@@ -66,7 +66,7 @@ def in_force(policy: Policy, facts: Facts, rows: Catalogue) -> RuleSet:
         if entry.form == "wrong":
             raise SampanError(f"{where}: {entry.wrong}")
         rules = ["a"] if entry.form == "all" else [str(rule) for rule in meant(entry, facts, rows)]
-        if not rules:
+        if not rules and not entry.optional:
             raise SampanError(f"{where}: {facts.name} has no such device")
         for rule in rules:
             model.apply(entry.verb, rule)

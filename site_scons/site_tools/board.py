@@ -35,18 +35,18 @@ def containers(env, names):
 
 
 def devices(env, board, kernel):
-    """devices.json with the device lists of the board's containers, and a page on each.
+    """devices.json with the device lists of the board's containers; of each a page, and what is installed.
 
     The facts are looked up by the kernel's release, which is known when it runs: all of the board are inputs.
     """
     names = board.rootfs.containers
-    pages = [f"$OUT/devices/{name}/report.html" for name in names]
+    made = [f"$OUT/devices/{name}/{file}" for name in names for file in ("report.html", "config")]
     facts = [env.File(str(path)) for path in sorted((paths.boards_dir() / board.name / "facts").glob("*.tsv"))]
     configs = [f"#configs/containers/{name}.config" for name in names]
     data = ["#configs/devices.toml", "#sampan/devices/report.html"]
     args = f"{' '.join(names)} --board $BOARD --kernel $SOURCE --out $TARGET"
     return env.Step(
-        "DEVICES", ["$OUT/devices/devices.json", *pages], kernel, "sampan.build.devices", args,
+        "DEVICES", ["$OUT/devices/devices.json", *made], kernel, "sampan.build.devices", args,
         inputs=[*facts, *configs, *data],
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from sampan.control import verify
 from sampan.control.target import Target
-from sampan.devices import policyfile, proof
+from sampan.core import paths
+from sampan.devices import catalogue, naming, plan, policyfile, proof
 from sampan.qemu.boot import Machine, booted
 from sampan.qemu.machine import BootOptions
 
@@ -90,6 +92,33 @@ def test_without_the_right_to_make_nodes_m_is_not_tried(machine: Machine) -> Non
         assert rows(found)["c 1:3"] == ("rwm", "rw")
     finally:
         machine.run("lxc-stop -k -n nomknod; lxc-destroy -n nomknod")
+
+
+def test_names_that_the_runtime_resolves_are_opened(machine: Machine) -> None:
+    """An example configuration as the build installs it: its names become numbers at the start, on the target."""
+    found = Target("qemu", machine.image.board, machine)
+    live = verify.probe(machine, found.board)
+    config = (paths.ROOT / "configs" / "containers" / "clock.config").read_text(encoding="utf-8")
+    text = naming.without_profiles(config, live, catalogue.load())
+    if "rtc0" not in live.by_name:
+        text = text.replace("/dev/rtc0 r", "/dev/rtc0 r optional")
+    try:
+        machine.run("lxc-create -n clock -t busybox").check()
+        devices = "".join(line + "\n" for line in text.splitlines() if "devices" in line)
+        machine.run(f"printf %s {shlex.quote(devices)} >>/var/lib/lxc/clock/config").check()
+        machine.run("lxc-start -n clock").check()
+        seen = verify.run(found, "clock")
+        assert seen.good, seen.mismatches
+        assert rows(seen)["c 136:255"] == ("rw", "rw")
+        if "rtc0" in live.by_name:
+            assert rows(seen)[live.by_name["rtc0"].number] == ("r", "r")
+        # The same list as numbers, judged on its own: what generate says is what the runtime does.
+        made = plan.make("clock", policy(config), live, catalogue.load()) if "rtc0" in live.by_name else None
+        numbers = "".join(f"lxc.cgroup.devices.allow = {rule}\n" for rule in made.rules) if made else ""
+        if made:
+            assert verify.run(found, "clock", policy("lxc.cgroup.devices.deny = a\n" + numbers)).good
+    finally:
+        machine.run("lxc-stop -k -n clock; lxc-destroy -n clock")
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -143,6 +143,12 @@ def test_the_build_resolves_every_container_of_an_image(tmp_path: Path) -> None:
     assert found["app_bash"].everything and not found["app_bash"].rules
     assert found["sys_elinux"].errors == 2 and found["clock"].errors == 0
     assert "<h1>clock" in (tmp_path / "clock/report.html").read_text()
+    text = (tmp_path / "clock/config").read_text()
+    assert "profile" not in re.sub("#.*", "", text) and "lxc.cgroup.devices.allow = char-pts rw\n" in text
+    again = plan.make("clock", policyfile.loads(text, "-"), store.find("qemuarm@6.1.0-50-armmp"), catalogue.load())
+    assert [str(rule) for rule in again.rules] == found["clock"].rules
+    original = Path(step.configurations() / "sys_elinux.config").read_text()
+    assert (tmp_path / "sys_elinux/config").read_text() == original
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     step.build("qemuarm", "6.1.0-50-armmp", ["app_bash", "clock", "sys_elinux"], tmp_path / "devices.json")
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
