@@ -20,8 +20,8 @@ FORMATS = {
 def listed(node, env, path):
     """Scanner: the files that a manifest names.
 
-    One that is not there is left out: that changes the list, so the step runs and says it with
-    file and line, better than SCons could.
+    One that is not there and that no step makes is left out: that changes the list, so the step
+    runs and says it with file and line, better than SCons could.
     """
     if not node.exists():
         return []
@@ -29,7 +29,8 @@ def listed(node, env, path):
         files = rootfs.input_files([Path(node.get_abspath())])
     except SampanError:
         return []  # the step says it
-    return [env.File(str(file)) for file in files if file.is_file() and str(file) != node.get_abspath()]
+    nodes = [env.File(str(file)) for file in files if str(file) != node.get_abspath()]
+    return [each for each in nodes if each.has_builder() or Path(each.get_abspath()).is_file()]
 
 
 def overlay(env, folder):
