@@ -48,7 +48,7 @@ def verify(target: str, container: str, policy: Path | None, board: str, cgroup:
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        _show(found)
+        show(found)
         print(f"kept in {shown(path)}")
     if not found.good:
         raise click.exceptions.Exit(1)
@@ -72,17 +72,15 @@ def _verified(opened: object, container: str, wanted: policyfile.Policy | None) 
     return msgspec.structs.replace(found, container=Path(container).name.removesuffix(".config"))
 
 
-def _show(found: proof.Proof) -> None:
+def show(found: proof.Proof) -> None:
+    """Print what was found, for a person."""
     print(
         f"{found.container} on {found.board}@{found.kernel}, cgroup {found.cgroup}: "
         f"{found.devices} devices and {found.asked - found.devices} other numbers asked"
     )
-    rows = [row for row in found.rows if row.wanted or row.found]
+    rows = _joined([row for row in found.rows if row.wanted or row.found])
     if rows:
-        print_table(
-            ["number", "device", "policy", "kernel"],
-            [[row.number, row.name or "-", row.wanted or "-", row.found or "-"] for row in rows],
-        )
+        print_table(["number", "device", "policy", "kernel"], rows)
     print(f"{sum(not row.wanted and not row.found for row in found.rows)} devices are refused altogether")
     if not found.mknod:
         print("m was not tried: the container may make no device nodes (CAP_MKNOD, user namespace)")
@@ -96,6 +94,19 @@ def _show(found: proof.Proof) -> None:
         if found.mismatches
         else "proved: the kernel allows just what the policy says"
     )
+
+
+def _joined(rows: list[proof.Row]) -> list[list[str]]:
+    """Rows for a table; many numbers of one driver with one answer are one."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        key = (row.number.partition(":")[0], row.name or "-", row.wanted or "-", row.found or "-")
+        groups.setdefault(key, []).append(row.number)
+    joined = []
+    for (major, *rest), numbers in groups.items():
+        many = len(numbers) > 2
+        joined += [[f"{major}:* ({len(numbers)} asked)", *rest]] if many else [[number, *rest] for number in numbers]
+    return joined
 
 
 COMMANDS = (verify,)

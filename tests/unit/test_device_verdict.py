@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sampan.build import prober
+from sampan.cli import devices_verify
 from sampan.cli.devices import command
 from sampan.config.rules import Access, Rule, RuleSet
 from sampan.control import target, verify
 from sampan.core.errors import SampanError
-from sampan.devices import catalogue, policyfile, store, verdict
+from sampan.devices import catalogue, policyfile, proof, store, verdict
 from sampan.devices.verdict import ASKS, Answer
 
 NUMBERS = list(product("cb", (0, 1, 2), (1, 2, 3)))
@@ -112,3 +113,29 @@ def test_targets() -> None:
             CliRunner().invoke(command, words, catch_exceptions=False)
         assert message in str(caught.value)
     assert verify.THROWAWAY not in store.names()
+
+
+def test_the_table_has_one_line_for_many_numbers_of_a_driver(capsys: pytest.CaptureFixture[str]) -> None:
+    ptys = [proof.Row(number=f"c 136:{minor}", name="pts", wanted="rw", found="rw") for minor in range(7)]
+    wrong = proof.Wrong(number="c 1:3", name="null", ask="write", wanted=True, why="its cgroup refuses it")
+    found = proof.Proof(
+        board="b",
+        kernel="k",
+        cgroup="v2",
+        container="c",
+        target="t",
+        when="w",
+        policy="p",
+        asked=5000,
+        devices=90,
+        mknod=False,
+        rows=[proof.Row(number="c 1:3", name="null", wanted="rw", found="r"), *ptys],
+        mismatches=[wrong],
+    )
+    devices_verify.show(found)
+    out = capsys.readouterr().out
+    assert "c 136:* (7 asked)" in out and "c 136:1 " not in out
+    assert (
+        "MISMATCH c 1:3 null: write is refused, the policy says allowed: its cgroup refuses it\n1 mismatches\n" in out
+    )
+    assert "m was not tried" in out and "proved" not in out
