@@ -89,8 +89,9 @@ def show(found: proof.Proof) -> None:
             f"MISMATCH {each.number} {each.name}: {each.ask} is {_VERDICT[not each.wanted]}, "
             f"the policy says {_VERDICT[each.wanted]}: {each.why}"
         )
+    count = len(found.mismatches)
     print(
-        f"{len(found.mismatches)} mismatches"
+        f"{count} mismatch{'es' * (count > 1)}"
         if found.mismatches
         else "proved: the kernel allows just what the policy says"
     )

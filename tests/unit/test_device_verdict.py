@@ -135,7 +135,5 @@ def test_the_table_has_one_line_for_many_numbers_of_a_driver(capsys: pytest.Capt
     devices_verify.show(found)
     out = capsys.readouterr().out
     assert "c 136:* (7 asked)" in out and "c 136:1 " not in out
-    assert (
-        "MISMATCH c 1:3 null: write is refused, the policy says allowed: its cgroup refuses it\n1 mismatches\n" in out
-    )
+    assert "MISMATCH c 1:3 null: write is refused, the policy says allowed: its cgroup refuses it\n1 mismatch\n" in out
     assert "m was not tried" in out and "proved" not in out
