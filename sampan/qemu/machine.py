@@ -79,6 +79,7 @@ class Wiring:
     data: Path | None = None
     net_fd: int = -1  #: stream socket of the network card's frames; -1: no card
     ram: Path | None = None  #: file that holds the memory
+    kernel: Path | None = None  #: instead of the image's
     incoming_fd: int = -1  #: begin with the state that is read here, and a private copy of `ram`; -1: boot
 
 
@@ -104,7 +105,7 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *_data_disk(qemu.drive, wiring.data, options.snapshot or wiring.incoming_fd >= 0),
         *_network(qemu.drive, wiring),
         *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
-        *("-kernel", str(folder / image.kernel.boot.file)),
+        *("-kernel", str(wiring.kernel or folder / image.kernel.boot.file)),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
         *("-append", cmdline(image, options)),
     ]

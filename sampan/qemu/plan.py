@@ -36,12 +36,14 @@ class Plan:
             prepare.free_socket_path(options.qmp)
         return cls(image, folder, options, choice, prepare.data_disk(image, folder, options))
 
-    async def launch(self, log: LineLog, ram: Path | None = None, incoming_fd: int = -1) -> Instance:
-        """Start QEMU; the instance owns the log from now on. `ram`, `incoming_fd`: see Wiring."""
+    async def launch(
+        self, log: LineLog, ram: Path | None = None, kernel: Path | None = None, incoming_fd: int = -1
+    ) -> Instance:
+        """Start QEMU; the instance owns the log from now on. `ram`, `kernel`, `incoming_fd`: see Wiring."""
         log.note(f"{self.image.board}: {self.choice.accel} ({self.choice.reason})")
         sockets = Sockets.make(self.options.net != "")
         fds = [end.fileno() for end in sockets.theirs]
-        wiring = Wiring(fds[0], fds[1], self.data, fds[2] if sockets.net else -1, ram, incoming_fd)
+        wiring = Wiring(fds[0], fds[1], self.data, fds[2] if sockets.net else -1, ram, kernel, incoming_fd)
         command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
         if self.options.line:
             log.note(f"a simulated line: {self.options.line}")

@@ -38,7 +38,8 @@ from sampan.serial.errors import BootFailed
 from sampan.serial.log import LineLog
 from sampan.serial.session import LOGIN_SECONDS, Session
 
-_FORMAT = 1  #: of the folder; another one is another KEY
+_FORMAT = 2  #: of the folder; another one is another KEY
+_KERNEL_HEAD = 4096  #: bytes; holds the header of an arm64 Image
 _KEPT = 6  #: snapshots of one image, for different options
 _TRIES = 3
 _ANSWER_SECONDS = 10.0
@@ -121,6 +122,8 @@ async def _make(plan: Plan, folder: Path) -> None:
         disk, ram = temporary / "disk", temporary / "ram"
         disk.touch()
         prepare.copy_sparse(plan.data, disk)
+        with (plan.folder / plan.image.kernel.boot.file).open("rb") as kernel:
+            (temporary / "kernel").write_bytes(kernel.read(_KERNEL_HEAD))
         await _boot_and_save(plan, temporary)
         for path in (disk, ram, temporary / "state"):
             path.chmod(0o444)
@@ -178,6 +181,15 @@ async def _save(instance: Instance, path: Path) -> None:
     raise instance.console.error(BootFailed, "QEMU cannot save the machine's state")
 
 
+def _kernel(plan: Plan, folder: Path) -> Path | None:
+    """On ARM, QEMU keeps a copy of -kernel for the next reset: 20 MB and more that a clone never reads.
+
+    The head is what QEMU looks at to place it. A PC's kernel is given through fw_cfg and is mapped.
+    """
+    wanted = plan.image.arch in ("armv7", "aarch64") and not plan.options.reboot
+    return folder / "kernel" if wanted else None
+
+
 async def _leave_memory_out(instance: Instance) -> None:
     """The stream of states then only has the devices: 0.4 MB. QEMU calls it experimental; it is there since 4.0."""
     capability = {"capability": "x-ignore-shared", "state": True}
@@ -189,7 +201,9 @@ async def restore(plan: Plan, folder: Path, log: LineLog) -> Instance:
     clone = replace(plan, data=folder / "disk")
     state = os.open(folder / "state", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        instance = await clone.launch(log, folder / "ram", state)  # there the descriptor has the same number
+        instance = await clone.launch(
+            log, folder / "ram", _kernel(plan, folder), state
+        )  # there the descriptor has the same number
     finally:
         os.close(state)
     try:
