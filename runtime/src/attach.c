@@ -16,11 +16,13 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include "fds.h"
 #include "feat.h"
 #include "ids.h"
 #include "knobs.h"
+#include "lines.h"
 #include "nsenter.h"
 #include "opts.h"
 #include "path.h"
@@ -167,9 +169,32 @@ static void set_env(const struct attach *a)
 			putenv((char *)(uintptr_t)a->set_env.item[i]);
 }
 
+/* Of the container's own passwd, which may be anything: a plain file, and looked at line by line. */
+static char *login_shell(uid_t uid)
+{
+	static struct lines l;
+	struct stat st;
+
+	l.fd = openat(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (l.fd < 0 || fstat(l.fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 1 << 20)
+		return "/bin/sh";
+	for (char *line; (line = lines_next(&l)) != NULL;) {
+		char *field[7] = { line };
+		uint64_t number;
+		int n = 1;
+
+		for (char *p = line; n < 7 && (p = strchr(p, ':')) != NULL; field[n++] = p)
+			*p++ = '\0';
+		if (n == 7 && parse_uint(field[2], 0, UINT32_MAX, &number) && number == uid &&
+		    field[6][0] == '/')
+			return field[6];
+	}
+	return "/bin/sh";
+}
+
 _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 {
-	static char *shell[] = { "/bin/sh", NULL };
+	static char *shell[] = { NULL, NULL };
 
 	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
 		fail();
@@ -186,6 +211,8 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs, &a->filter) < 0)
 		fail();
 	set_env(a);
+	if (!a->argv)
+		shell[0] = login_shell(a->uid);
 	signals_default();
 	close_from(3, true);
 	die(exec_program(a->argv ? a->argv : shell));
@@ -256,6 +283,13 @@ static pid_t clone_into(struct attach *a, bool *late)
 	return sys_fork();
 }
 
+static int pty_log = -1;                /* -L */
+
+static void log_pty(const char *text, size_t n)
+{
+	write_all(pty_log, text, n);
+}
+
 static int run(struct attach *a)
 {
 	int pair[2], slave = -1, code, master = -1;
@@ -286,6 +320,8 @@ static int run(struct attach *a)
 		master = give_terminal(pair[0], &slave);
 	if (master >= 0)
 		proxy_begin(&proxy, master, isatty(STDIN_FILENO));
+	if (pty_log >= 0)
+		proxy.tap = log_pty;
 	code = stay(pid, signals, master >= 0 ? &proxy : NULL);
 	if (master >= 0)
 		proxy_end(&proxy);
@@ -298,7 +334,7 @@ static struct attach attach;
 
 static void options(int argc, char **argv, struct args *a)
 {
-	static const char *namespaces, *uid, *gid;
+	static const char *namespaces, *uid, *gid, *log_file;
 	static bool keep_env;
 	static const struct opt opts[] = {
 		{ 'e', "elevated-privileges", NULL, &attach.elevated,
@@ -310,14 +346,21 @@ static void options(int argc, char **argv, struct args *a)
 		{ 0, "keep-var", "NAME...", &attach.keep_env, "keep a variable with --clear-env" },
 		{ 'u', "uid", "UID", &uid, "run as this user" },
 		{ 'g', "gid", "GID", &gid, "run as this group" },
+		{ 'L', "pty-log", "FILE", &log_file, "append what the terminal shows to FILE" },
+		{ 'f', "rcfile", "FILE", NULL, NULL },
 	};
 	static const struct optset set = {
 		"attach [-n] NAME [OPTIONS] [-- COMMAND [ARG...]]",
-		"Runs a program (/bin/sh) inside a running container and exits with its code.",
+		"Runs a program (the user's shell) inside a running container and exits with its code.",
 		opts, ARRAY_SIZE(opts), OPTS_NAME | OPTS_COMMAND,
 	};
 
 	*a = opts_parse(&set, argc, argv);
+	if (log_file && (pty_log = openat(AT_FDCWD, log_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW |
+					  O_CLOEXEC, 0600)) < 0) {
+		err_set("open %s", log_file);
+		fail();
+	}
 	attach.spaces.wanted = namespaces ? ns_parse(namespaces) : ns_all();
 	if (attach.spaces.wanted < 0)
 		fail();

@@ -3,28 +3,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
+#include "conf.h"
 #include "ips.h"
 #include "json.h"
+#include "lines.h"
+#include "match.h"
 #include "names.h"
 #include "opts.h"
 #include "state.h"
 
-enum { COLUMN_BYTES = 256, COLUMNS = 7 };
+enum { COLUMN_BYTES = 256 };
+enum { NAME, STATE, PID, RAM, SWAP, AUTOSTART, GROUPS, INTERFACE, IPV4, IPV6, UNPRIVILEGED, COLUMNS };
+
+static const char titles[COLUMNS][13] = { "NAME", "STATE", "PID", "RAM", "SWAP", "AUTOSTART", "GROUPS",
+					  "INTERFACE", "IPV4", "IPV6", "UNPRIVILEGED" };
 
 static struct {
 	bool line, fancy, active, running, frozen, stopped, defined;
-} want;
+	const char *columns, *filter, *groups;
+	unsigned ncolumns;
+	unsigned char column[COLUMNS];
+} want = { .ncolumns = 7,
+	   .column = { NAME, STATE, AUTOSTART, GROUPS, IPV4, IPV6, UNPRIVILEGED } };
 
 struct row {
 	struct ctr ctr;
 	enum run_state state;
 	pid_t pid;
+	bool autostart;
 	char cell[COLUMNS][COLUMN_BYTES];
 };
 
-static const char titles[COLUMNS][13] = { "NAME", "STATE", "AUTOSTART", "GROUPS", "IPV4", "IPV6",
-					  "UNPRIVILEGED" };
+static struct conf conf;
 
 static bool shown(enum run_state s)
 {
@@ -45,9 +57,81 @@ static void join_ips(const struct ips *ips, int family, char *cell)
 						ips->ip[i].text);
 }
 
-static bool fill(struct row *r, const char *name, const char *lxcpath)
+/* Each of the wanted groups is one of its own. */
+static bool in_groups(void)
+{
+	char word[NAME_LEN_MAX + 1];
+
+	for (const char *p = want.groups; p && *p; p += strcspn(p, ","), p += *p == ',') {
+		unsigned i = 0;
+
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(p, ","), p);
+		while (i < conf.ngroup && strcmp(conf.group[i], word) != 0)
+			i++;
+		if (i == conf.ngroup)
+			return false;
+	}
+	return true;
+}
+
+static void megabytes(char *cell, long long bytes)
+{
+	if (bytes >= 0)
+		snprintf(cell, COLUMN_BYTES, "%lld.%02dMB", bytes >> 20,
+			 (int)((bytes & 0xfffff) * 100 >> 20));
+}
+
+static void memory(struct row *r, const struct cg *cg)
+{
+	long long ram = cg_value(cg, "memory.current"), swap = cg_value(cg, "memory.swap.current");
+
+	if (ram < 0) {
+		ram = cg_value(cg, "memory.usage_in_bytes");
+		swap = cg_value(cg, "memory.memsw.usage_in_bytes");
+		swap = swap < 0 ? swap : swap - ram;
+	}
+	megabytes(r->cell[RAM], ram);
+	megabytes(r->cell[SWAP], swap);
+}
+
+/* Names before the colons of /proc/PID/net/dev, without lo. */
+static void interfaces(pid_t pid, char *cell)
+{
+	struct lines l CLEAN_LINES;
+	char path[32];
+	size_t used = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/dev", pid);
+	lines_open(&l, path);
+	for (const char *line; (line = lines_next(&l)) != NULL;) {
+		const char *name = line + strspn(line, " "), *end = strchr(name, ':');
+
+		if (end && strncmp(name, "lo:", 3) != 0 && used + 20 < COLUMN_BYTES)
+			used += (size_t)sprintf(cell + used, "%s%.*s", used ? ", " : "", (int)(end - name),
+						name);
+	}
+}
+
+static void fill_running(struct row *r, const struct state *st)
 {
 	struct ips ips = { .n = 0 };
+
+	snprintf(r->cell[PID], COLUMN_BYTES, "%d", r->pid);
+	memory(r, &st->cg);
+	interfaces(r->pid, r->cell[INTERFACE]);
+	ips_of(r->pid, &ips);
+	join_ips(&ips, AF_INET, r->cell[IPV4]);
+	join_ips(&ips, AF_INET6, r->cell[IPV6]);
+}
+
+static void no_message(const struct conf_msg *msg, void *arg)
+{
+	(void)msg;
+	(void)arg;
+}
+
+static bool fill(struct row *r, const char *name, const char *lxcpath, bool details)
+{
 	struct state st;
 
 	ctr_init(&r->ctr, name, lxcpath);
@@ -55,33 +139,47 @@ static bool fill(struct row *r, const char *name, const char *lxcpath)
 	state_of(&r->ctr, &st);
 	r->state = st.state;
 	r->pid = st.state == ST_STOPPED ? 0 : st.init.pid;
-	if (r->pid > 0 && want.fancy)
-		ips_of(r->pid, &ips);
-	snprintf(r->cell[0], COLUMN_BYTES, "%s", name);
-	snprintf(r->cell[1], COLUMN_BYTES, "%s", state_word(r->state));
-	strcpy(r->cell[2], "0");
-	strcpy(r->cell[3], "-");
-	join_ips(&ips, AF_INET, r->cell[4]);
-	join_ips(&ips, AF_INET6, r->cell[5]);
-	strcpy(r->cell[6], "false");
-	return shown(r->state);
+	for (unsigned c = 0; c < COLUMNS; c++)
+		strcpy(r->cell[c], "-");
+	snprintf(r->cell[NAME], COLUMN_BYTES, "%s", name);
+	snprintf(r->cell[STATE], COLUMN_BYTES, "%s", state_word(r->state));
+	if (!shown(r->state))
+		return false;
+	if (!details)
+		return true;
+	conf_load(&conf, r->ctr.config, no_message, NULL);
+	r->autostart = conf.start_auto;
+	strcpy(r->cell[AUTOSTART], r->autostart ? "1" : "0");
+	strcpy(r->cell[UNPRIVILEGED], "false");
+	for (unsigned i = 0, used = 0; i < conf.ngroup && used + NAME_LEN_MAX + 2 < COLUMN_BYTES; i++)
+		used += (unsigned)sprintf(r->cell[GROUPS] + used, "%s%s", i ? "," : "", conf.group[i]);
+	if (r->pid > 0)
+		fill_running(r, &st);
+	return in_groups();
+}
+
+static size_t width_of(const struct row *rows, int n, unsigned column)
+{
+	size_t width = strlen(titles[column]);
+
+	for (int i = 0; i < n; i++)
+		if (strlen(rows[i].cell[column]) > width)
+			width = strlen(rows[i].cell[column]);
+	return width;
 }
 
 static void print_fancy(const struct row *rows, int n)
 {
 	size_t width[COLUMNS];
 
-	for (int c = 0; c < COLUMNS; c++) {
-		width[c] = strlen(titles[c]);
-		for (int i = 0; i < n; i++)
-			if (strlen(rows[i].cell[c]) > width[c])
-				width[c] = strlen(rows[i].cell[c]);
-		printf("%-*s ", (int)width[c], titles[c]);
+	for (unsigned c = 0; c < want.ncolumns; c++) {
+		width[c] = width_of(rows, n, want.column[c]);
+		printf("%-*s ", (int)width[c], titles[want.column[c]]);
 	}
 	putchar('\n');
 	for (int i = 0; i < n; i++) {
-		for (int c = 0; c < COLUMNS; c++)
-			printf("%-*s ", (int)width[c], rows[i].cell[c]);
+		for (unsigned c = 0; c < want.ncolumns; c++)
+			printf("%-*s ", (int)width[c], rows[i].cell[want.column[c]]);
 		putchar('\n');
 	}
 }
@@ -115,6 +213,9 @@ static void print_json(const struct row *rows, int n)
 			printf("%d", rows[i].pid);
 		else
 			fputs("null", stdout);
+		printf(", \"autostart\": %s, \"groups\": \"%s\", \"ipv4\": \"%s\", \"ipv6\": \"%s\"",
+		       rows[i].autostart ? "true" : "false", rows[i].cell[GROUPS], rows[i].cell[IPV4],
+		       rows[i].cell[IPV6]);
 		fputs(", \"config\": ", stdout);
 		json_string(rows[i].ctr.config);
 		putchar('}');
@@ -122,11 +223,31 @@ static void print_json(const struct row *rows, int n)
 	puts(n ? "\n]" : "]");
 }
 
+static void parse_columns(void)
+{
+	want.fancy = true;
+	want.ncolumns = 0;
+	for (const char *p = want.columns; *p; p += strcspn(p, ","), p += *p == ',') {
+		size_t n = strcspn(p, ",");
+		unsigned char c = 0;
+
+		while (c < COLUMNS && (strlen(titles[c]) != n || strncasecmp(titles[c], p, n) != 0))
+			c++;
+		if (c == COLUMNS || want.ncolumns == COLUMNS)
+			usage_error("-F %.*s: not a column: NAME STATE PID RAM SWAP AUTOSTART GROUPS INTERFACE "
+				    "IPV4 IPV6 UNPRIVILEGED", (int)n, p);
+		want.column[want.ncolumns++] = c;
+	}
+}
+
 int cmd_ls(int argc, char **argv)
 {
 	static const struct opt opts[] = {
 		{ '1', "line", NULL, &want.line, "one name a line" },
 		{ 'f', "fancy", NULL, &want.fancy, "a table" },
+		{ 'F', "fancy-format", "COLUMNS", &want.columns, "a table of these, with commas" },
+		{ 'g', "groups", "GROUPS", &want.groups, "only those in all of these groups" },
+		{ 0, "filter", "REGEX", &want.filter, "only those of such a name" },
 		{ 0, "active", NULL, &want.active, "only those that run or are frozen" },
 		{ 0, "running", NULL, &want.running, "only running ones" },
 		{ 0, "frozen", NULL, &want.frozen, "only frozen ones" },
@@ -134,7 +255,7 @@ int cmd_ls(int argc, char **argv)
 		{ 0, "defined", NULL, &want.defined, "only those with a configuration (all)" },
 	};
 	static const struct optset set = {
-		"ls [-1 | -f] [--running | --stopped | --active]", "Lists containers.",
+		"ls [-1 | -f | -F COLUMNS] [--running | --stopped | --active] [-g GROUPS]", "Lists containers.",
 		opts, ARRAY_SIZE(opts), OPTS_JSON,
 	};
 	static char *list[CONTAINERS_MAX];
@@ -142,13 +263,18 @@ int cmd_ls(int argc, char **argv)
 	struct row *rows;
 	int n, kept = 0;
 
+	if (want.columns)
+		parse_columns();
+	if (want.filter && !match_ok(want.filter))
+		usage_error("'%s' is no regular expression that is understood", want.filter);
 	need_root();
 	n = names_of(a.lxcpath, list);
 	rows = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(*rows));
 	if (!rows)
 		fail();
 	for (int i = 0; i < n; i++)
-		kept += fill(&rows[kept], list[i], a.lxcpath);
+		if (!want.filter || match(want.filter, list[i]))
+			kept += fill(&rows[kept], list[i], a.lxcpath, want.fancy || want.groups || a.json);
 	if (a.json)
 		print_json(rows, kept);
 	else if (want.fancy && kept > 0)

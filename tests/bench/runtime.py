@@ -198,6 +198,22 @@ class Bench:
                     subprocess.run(command.argv(), check=False, capture_output=True)
             table(f"{verb}{' -k' * (verb == 'stop')}, system container", pair, {f"sampan {verb}": bar})
 
+    def boot(self) -> None:
+        """Eight containers started one after the other by lxc-autostart, at once by ours."""
+        if not shutil.which("lxc-autostart"):
+            return
+        folder = self.work / "auto"
+        for number in range(8):
+            text = (self.work / "peer/b/config").read_text().replace("uts.name = b", f"uts.name = a{number}")
+            self.write(f"auto/a{number}/config", [*text.splitlines(), "lxc.start.auto = 1"])
+        ours, peer = [str(self.binary), "autostart", "-P", str(folder)], ["lxc-autostart", "-P", str(folder)]
+        pair = [
+            Command("lxc-autostart", lambda: [shutil.which(peer[0]) or "", *peer[1:]], lambda: [*peer, "-k"]),
+            Command("sampan autostart", lambda: ours, lambda: [*ours, "-k"]),
+        ]
+        interleave(pair, max(self.rounds // 4, 3))
+        table("8 containers autostarted", pair, {"sampan autostart": 1 / 3})
+
     def running(self) -> None:
         """attach, what the supervisor holds, and a clean stop of busybox's init."""
         subprocess.run(self.sampan("start"), check=True)
@@ -277,6 +293,7 @@ def main() -> None:
             made.exits()
             if args.layout == "host":
                 made.cycles()
+                made.boot()
                 made.running()
             made.calls()
         return

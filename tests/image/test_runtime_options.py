@@ -47,3 +47,36 @@ def test_console_none(lab: Lab) -> None:
     assert "no console" in lab.sampan("console", name, "-t", "0").stderr
     lab.ok("stop", "-k", name)
     assert Path("/dev/null").is_char_device()
+
+
+def test_ls_has_lxcs_columns_groups_and_filter(lab: Lab) -> None:
+    one = lab.make("one", "lxc.start.auto = 1", "lxc.group = a b")
+    two = lab.make("two", "lxc.group = b")
+    lab.ok("start", one)
+    rows = [line.split() for line in lab.ok("ls", "-F", "name,state,pid,autostart,groups").splitlines()]
+    pid = str(lab.state(one)["pid"])
+    assert rows == [
+        ["NAME", "STATE", "PID", "AUTOSTART", "GROUPS"],
+        [one, "RUNNING", pid, "1", "a,b"],
+        [two, "STOPPED", "-", "0", "b"],
+    ]
+    assert lab.ok("ls", "-1", "-g", "b,a").split() == [one]
+    assert lab.ok("ls", "-1", "--filter", ".*-two").split() == [two]
+    assert lab.ok("ls", "-f").split()[:7] == ["NAME", "STATE", "AUTOSTART", "GROUPS", "IPV4", "IPV6", "UNPRIVILEGED"]
+    assert "not a column" in lab.sampan("ls", "-F", "nosuch").stderr
+    lab.ok("stop", "-k", one)
+
+
+def test_attach_runs_the_users_own_shell(lab: Lab) -> None:
+    name = lab.make("shell")
+    root = lab.root(name)
+    (root / "bin/mysh").write_text("#!/bin/sh\necho mine\n")
+    (root / "bin/mysh").chmod(0o755)
+    (root / "etc/passwd").write_text("root:x:0:0::/:/bin/mysh\nother:x:12:12::/:/bin/sh\n")
+    lab.ok("start", name)
+    assert lab.sampan("attach", name).stdout == "mine\n"
+    assert lab.sampan("attach", name, "-u", "12", stdin="echo sh\n").stdout == "sh\n"
+    (root / "etc/passwd").unlink()
+    (root / "etc/passwd").symlink_to("/dev/zero")
+    assert lab.sampan("attach", name, stdin="echo sh\n").stdout == "sh\n"
+    lab.ok("stop", "-k", name)
