@@ -4,6 +4,7 @@
 #define SAMPAN_CONF_PROMISES_H
 
 #include <string.h>
+#include <sys/socket.h>
 #include "conf.h"
 #include "fuzz.h"
 
@@ -36,6 +37,15 @@ static inline void check_lists(void)
 		check_string(c.mount[i].target);
 		check_string(c.mount[i].type);
 		check_string(c.mount[i].data);
+	}
+	PROMISE(c.naddrs <= ADDRS_MAX);
+	for (unsigned i = 0; i < c.naddrs; i++)
+		PROMISE(c.addr[i].nic < NICS_MAX && c.addr[i].ip.prefix <= (c.addr[i].ip.family == AF_INET ? 32 : 128));
+	for (unsigned i = 0; i < c.nnics; i++) {
+		check_string(c.nic[i].link);
+		check_string(c.nic[i].name);
+		check_string(c.nic[i].pair);
+		PROMISE(c.nic[i].macvlan_mode < 4 && c.nic[i].ipvlan_mode < 3 && c.nic[i].vlan_id <= 4094);
 	}
 	for (unsigned i = 0; i < c.ncgvalues; i++) {
 		check_string(c.cgvalue[i].file);

@@ -17,6 +17,7 @@ static unsigned nfiles;
 static uint64_t state;
 
 static const char *const words[] = {
+	"lxc.net.0.ipv4.address = ", "10.0.3.5/24", "fd00::5/64", "xx:", "veth.",
 	"lxc.", "lxc.net.0.type", "lxc.network.", ".N.", "lxc.mount.entry = ", "lxc.include = /", " = ", "=\n",
 	"lxc.cgroup.devices.allow = ", "c *:* rwm", "a *:* rwm", "b 8:0 r", "4294967295", "1048576", "\\040",
 	"\\000", "..", "/", "none bind", "create=dir", ",", "\r\n", "\n", "\"", "'", "#", "\t", " ", "\\", "-1",

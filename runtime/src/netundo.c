@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include "netlink.h"
 #include "netundo.h"
-#include "path.h"
 #include "util.h"
 
 #define PIN "net"

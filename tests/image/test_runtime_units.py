@@ -15,7 +15,8 @@ from sampan.core.run import run
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
-    program = build(tmp_path, name, f"tests/{name}.c", ["rules.c", "util.c", "match.c", "symbol.c"])
+    sources = ["rules.c", "util.c", "match.c", "symbol.c", "ip.c", "netlink.c", "netundo.c"]
+    program = build(tmp_path, name, f"tests/{name}.c", sources)
     assert run([program]).stdout.endswith(" 0 failures\n")
 
 
