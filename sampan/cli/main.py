@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build the images of boards."),
     "boot": ("boot", "Boot a board's image under QEMU and talk to its serial console."),
     "vm": ("vm", "Machines under QEMU in the background: up, down, ls, console, ..."),
+    "on": ("on", "Run a verb on a target over its serial line: ls, start, exec, shell, push, ..."),
     "size": ("size", "Tell where the bytes of an image went."),
     "config": ("config", "Check, show and convert container configurations."),
     "devices": ("devices", "Device numbers and allow-lists: by name, per board, explained."),

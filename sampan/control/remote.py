@@ -1,0 +1,244 @@
+"""A target from Python: run programs, move files, and containers with python-lxc's names.
+
+target = sampan.connect("qemu:qemuarm")
+print(target.run(["uname", "-m"]).check().output)
+web = target.container("web")
+web.start() and web.wait("RUNNING", 5)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sampan.control.client import END, NOTE, STDOUT, Connection, Line, resolve
+from sampan.core.errors import SampanError
+from sampan.core.files import atomic, refuse_os_error
+
+#: Takes a file on stdin and puts it in place when its sum is right. $1 path, $2 sha256, $3 mode, $4 "gzip" or "".
+_PUT = (
+    'umask 077;t="$1.sampan.$$";trap \'rm -f "$t"\' EXIT;${4:-cat} ${4:+-dc} >"$t"||exit 1;'
+    's=$(sha256sum <"$t");[ "${s%% *}" = "$2" ]||{ echo "sampan: $1: damaged on the way">&2;exit 1;};'
+    'chmod "$3" "$t"&&mv -f "$t" "$1"'
+)
+#: Gives a file compressed, and its sum on stderr.
+_GET = '[ -f "$1" ]||{ echo "sampan: $1: no such file">&2;exit 1;};sha256sum <"$1" >&2;gzip -c "$1"'
+
+
+class TargetError(SampanError):
+    """A command on the target failed."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended and what it wrote. `repeated`: it had run before and was not run again."""
+
+    words: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+    repeated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def output(self) -> str:
+        """stdout as text."""
+        return self.stdout.decode("utf-8", errors="backslashreplace")
+
+    def check(self) -> Done:
+        """Itself when the status is 0, else TargetError with what it said."""
+        if self.status:
+            said = (self.stderr or self.stdout).decode("utf-8", errors="backslashreplace").strip()
+            lines = "".join(f"\n  | {line}" for line in said.splitlines()[-25:])
+            raise TargetError(f"on the target: {shlex.join(self.words)}: exit status {self.status}{lines}")
+        return self
+
+
+class Target:
+    """A machine or board behind a line. Each call is one request; calls from several threads run side by side."""
+
+    def __init__(self, line: Line, note: Callable[[str], None] = lambda text: None) -> None:
+        self.line = line
+        self._note = note
+
+    def run(
+        self,
+        words: Sequence[str] | str,
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        verb: bool = False,
+        ident: bytes = b"",
+        progress: Callable[[int], None] | None = None,
+    ) -> Done:
+        """Run a program (a string: by sh) or a verb of sampan, to its end.
+
+        `ident`: 8 bytes; a request with one that was run before is not run again. Raises SampanError
+        when the line or the agent is lost; how far the program came is unknown then.
+        """
+        argv = ["sh", "-c", words] if isinstance(words, str) else list(words)
+        request = {"do": "run", "words": argv, "verb": verb, "environment": environment, "ident": ident.hex()}
+        stdout, stderr, end = bytearray(), bytearray(), {"status": 0}
+        with Connection(self.line, request) as connection:
+            feeding = threading.Thread(target=_feed, args=(connection, stdin), daemon=True)
+            feeding.start()
+            for kind, payload in connection.packets():
+                if kind == END:
+                    end = json.loads(payload)
+                elif kind == NOTE:
+                    self._note(payload.decode())
+                else:
+                    (stdout if kind == STDOUT else stderr).extend(payload)
+                    if progress:
+                        progress(len(stdout))
+        return Done(tuple(argv), int(end["status"]), bytes(stdout), bytes(stderr), bool(end.get("repeated")))
+
+    def verb(self, *words: str) -> Done:
+        """A verb of sampan on the target: `target.verb("start", "web")`."""
+        return self.run(words, verb=True)
+
+    def push(self, local: Path | str, remote: str, *, mode: int | None = None) -> None:
+        """Copy a file to the target: compressed when that pays, in place only when its SHA-256 is right."""
+        path = Path(local)
+        try:
+            data = path.read_bytes()
+            bits = path.stat().st_mode & 0o777 if mode is None else mode
+        except OSError as error:
+            refuse_os_error(error, "read", path)
+        packer = zlib.compressobj(6, wbits=31)
+        packed = packer.compress(data) + packer.flush()
+        pays = len(packed) < len(data) * 9 // 10
+        words = ["sh", "-c", _PUT, "put", remote, hashlib.sha256(data).hexdigest(), f"{bits:o}", "gzip" if pays else ""]
+        self.run(words, stdin=packed if pays else data).check()
+
+    def pull(self, remote: str, local: Path | str) -> None:
+        """Copy a file from the target; the local one is replaced only when the SHA-256 is right."""
+        done = self.run(["sh", "-c", _GET, "get", remote]).check()
+        try:
+            data = zlib.decompress(done.stdout, wbits=31)
+        except zlib.error as error:
+            raise TargetError(f"{remote}: damaged on the way: {error}") from error
+        if hashlib.sha256(data).hexdigest() != done.stderr.decode(errors="replace").split(" ")[0]:
+            raise TargetError(f"{remote}: damaged on the way, or written to meanwhile")
+        with atomic(Path(local)) as temporary:
+            temporary.write_bytes(data)
+
+    def containers(self) -> list[str]:
+        """The names of the containers there are."""
+        return self.verb("ls", "-1").check().output.split()
+
+    def container(self, name: str) -> Container:
+        """A container by name; it need not exist yet."""
+        return Container(self, name)
+
+
+class Container:
+    """A container on a target, with the names and the meaning of python-lxc's `lxc.Container`."""
+
+    def __init__(self, target: Target, name: str) -> None:
+        self.target = target
+        self.name = name
+
+    def _do(self, verb: str, *words: str) -> bool:
+        return self.target.verb(verb, "-n", self.name, *words).ok
+
+    def _info(self, flag: str) -> str:
+        done = self.target.verb("info", "-n", self.name, "-H", flag)
+        return done.output.strip() if done.ok else ""
+
+    @property
+    def defined(self) -> bool:
+        """There is a container of this name."""
+        return self.name in self.target.containers()
+
+    @property
+    def state(self) -> str:
+        """STOPPED, RUNNING, FROZEN, ..."""
+        return self._info("-s") or "STOPPED"
+
+    @property
+    def running(self) -> bool:
+        return self.state != "STOPPED"
+
+    @property
+    def init_pid(self) -> int:
+        """Its PID 1 as the target sees it, -1 when it does not run."""
+        pid = self._info("-p")
+        return int(pid) if pid.isdigit() else -1
+
+    def get_ips(self) -> tuple[str, ...]:
+        """Its addresses."""
+        return tuple(self._info("-i").split())
+
+    def get_config_item(self, key: str) -> str:
+        """The value of a key of its configuration, "" when it is not set."""
+        text = self.target.verb("info", "-n", self.name, "-c", key).output.strip()
+        return text.partition("=")[2].strip()
+
+    def create(self, template: str = "", *, config: str = "") -> bool:
+        """Make it, from a template or a configuration file on the target."""
+        return self._do("create", *(["-t", template] if template else []), *(["-f", config] if config else []))
+
+    def start(self) -> bool:
+        return self._do("start")
+
+    def stop(self) -> bool:
+        """Kill it."""
+        return self._do("stop", "-k")
+
+    def shutdown(self, timeout: int = 60) -> bool:
+        """Ask it to end, and kill it when it does not within `timeout` seconds."""
+        return self._do("stop", "-t", str(timeout))
+
+    def reboot(self) -> bool:
+        return self._do("stop", "-r")
+
+    def freeze(self) -> bool:
+        return self._do("freeze")
+
+    def unfreeze(self) -> bool:
+        return self._do("unfreeze")
+
+    def destroy(self) -> bool:
+        return self._do("destroy")
+
+    def wait(self, state: str, timeout: int = -1) -> bool:
+        """Until it is in `state`; false when it is not within `timeout` seconds (-1: for ever)."""
+        return self._do("wait", "-s", state, "-t", str(timeout))
+
+    def get_cgroup_item(self, key: str) -> str:
+        return self.target.verb("cgroup", "-n", self.name, key).output.strip()
+
+    def set_cgroup_item(self, key: str, value: str) -> bool:
+        return self._do("cgroup", key, value)
+
+    def attach_wait(self, words: Sequence[str], *, stdin: bytes = b"") -> int:
+        """Run a program inside of it; its exit status."""
+        return self.attach(words, stdin=stdin).status
+
+    def attach(self, words: Sequence[str], *, stdin: bytes = b"") -> Done:
+        """The same with its output."""
+        return self.target.run(["attach", "-n", self.name, "--", *words], stdin=stdin, verb=True)
+
+
+def _feed(connection: Connection, stdin: bytes) -> None:
+    try:
+        if stdin:
+            connection.input(stdin)
+        connection.input(b"")
+    except (SampanError, OSError):
+        pass  # the reading side says why
+
+
+def connect(target: str, note: Callable[[str], None] = lambda text: None) -> Target:
+    """A target by its name; see `resolve`. $SAMPAN_PASSWORD is given to a login that asks for one."""
+    return Target(resolve(target), note)

@@ -1,0 +1,67 @@
+"""`sampan on` against booted boards: from a login prompt to a container, over each kind of UART."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import sampan
+from sampan.control.remote import Target
+from sampan.core.errors import SampanError
+from sampan.qemu import vm
+from sampan.qemu.machine import BootOptions
+
+
+@pytest.mark.parametrize("board", ["qemux86-64", "qemuarm"])
+def test_a_container_over_the_console(
+    board: str,
+    folder_of: Callable[[str], Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One boot for all of it: log in, run, move files, a container's life, a reboot in the middle."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
+    name = f"on-{board}"
+    vm.up(str(folder_of(board)), name, BootOptions(snapshot=True))
+    try:
+        target: Target = sampan.connect(f"qemu:{board}:{name}")  # type: ignore[operator]
+        programs(target, board)
+        files(target, tmp_path)
+        container(target)
+        with pytest.raises(SampanError, match="agent|ended|machine"):
+            target.run("sync; echo b >/proc/sysrq-trigger; sleep 100")
+    finally:
+        vm.down(name)
+
+
+def programs(target: Target, board: str) -> None:
+    machine = {"qemux86-64": "x86_64", "qemuarm": "armv7l"}[board]
+    assert target.run(["uname", "-m"]).check().output.strip() == machine
+    done = target.run("cat; echo no >&2; exit 3", stdin=b"a\0b")
+    assert (done.status, done.stdout, done.stderr) == (3, b"a\0b", b"no\n")
+    target.run("for i in 1 2 3 4 5; do echo '<3>a kernel message' >/dev/kmsg; done").check()
+
+
+def files(target: Target, tmp_path: Path) -> None:
+    data = os.urandom(6000) + b"text\n" * 1000
+    (tmp_path / "file").write_bytes(data)
+    target.push(tmp_path / "file", "/tmp/file")
+    target.pull("/tmp/file", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == data
+
+
+def container(target: Target) -> None:
+    web = target.container("sys_elinux")
+    assert not web.defined
+    assert web.create("busybox", config="/usr/share/sampan/containers/sys_elinux.fixed.config")
+    assert web.start()
+    assert web.wait("RUNNING", 30) and web.init_pid > 1
+    assert web.attach(["cat", "/proc/1/comm"]).output == "init\n"
+    assert web.attach_wait(["sh", "-c", "exit 9"]) == 9
+    assert not web.start()  # it runs already
+    assert web.shutdown() and web.state == "STOPPED"
+    assert web.destroy() and target.containers() == []

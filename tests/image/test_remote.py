@@ -1,0 +1,203 @@
+"""The agent and its host over a shell on a pty: everything but a real UART."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sampan
+from sampan.control.lines import LinePlace
+from sampan.control.remote import Target
+from sampan.core.errors import SampanError
+from sampan.core.paths import ROOT
+
+
+class Board:
+    """A shell on a pty behind a unix socket, as an emulator's console is, with the runtime in its PATH."""
+
+    def __init__(self, folder: Path, runtime: Path) -> None:
+        self.url = f"unix://{folder}/line"
+        (folder / "bin").mkdir()
+        (folder / "bin" / "sampan").symlink_to(runtime)
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(folder / "line"))
+        self._server.listen(4)
+        self._master, slave = pty.openpty()
+        env = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}", "PS1": "board# "}
+        self.shell = subprocess.Popen(
+            ["sh", "-i"], stdin=slave, stdout=slave, stderr=slave, env=env, cwd=folder, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        self._slave = os.ttyname(slave)
+        os.close(slave)
+        self._wake, self._waker = os.pipe()
+        self._thread = threading.Thread(target=self._carry)
+        self._thread.start()
+
+    def _carry(self) -> None:
+        clients: list[socket.socket] = []
+        while True:
+            ready = select.select([self._server, self._master, self._wake, *clients], [], [])[0]
+            if self._wake in ready:
+                break
+            try:
+                if self._server in ready:
+                    clients.append(self._server.accept()[0])
+                if self._master in ready:
+                    data = os.read(self._master, 65536)
+                    for client in clients:
+                        client.sendall(data)
+            except OSError:
+                break  # the shell has ended
+            for client in [client for client in clients if client in ready]:
+                data = client.recv(65536)
+                if data:
+                    os.write(self._master, data)
+                else:
+                    clients.remove(client)
+        for client in clients:
+            client.close()
+
+    def say(self, text: bytes) -> None:
+        """As the kernel would: on the same line, in the middle of everything."""
+        fd = os.open(self._slave, os.O_WRONLY | os.O_NOCTTY)
+        os.write(fd, text)
+        os.close(fd)
+
+    def close(self) -> None:
+        self.shell.kill()
+        self.shell.wait()
+        os.write(self._waker, b"x")
+        self._thread.join()
+        for fd in (self._master, self._wake, self._waker):
+            os.close(fd)
+        self._server.close()
+
+
+@pytest.fixture(scope="module")
+def board(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    folder = tmp_path_factory.mktemp("b")
+    old = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    running = Board(folder, runtime_binary)
+    try:
+        yield running
+    finally:
+        running.close()  # its broker ends with the line
+        if old is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = old
+
+
+@pytest.fixture
+def target(board: Board) -> Target:
+    return sampan.connect(board.url)  # type: ignore[no-any-return, operator]
+
+
+def on(board: Board, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sampan", "on", board.url, *words]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_a_program_has_its_streams_and_its_status(target: Target) -> None:
+    done = target.run("cat; echo no >&2; exit 7", stdin=b"in\0put\n")
+    assert (done.status, done.stdout, done.stderr) == (7, b"in\0put\n", b"no\n")
+    assert target.run("kill -9 $$").status == 128 + signal.SIGKILL
+    assert target.run(["/no/such/program"]).status == 127
+    assert target.run("echo $WORD", environment={"WORD": "it's"}).stdout == b"it's\n"
+
+
+def test_verbs_are_the_targets_own(board: Board, target: Target) -> None:
+    assert json.loads(on(board, "ls", "--json", "-P", "/no/such/folder").stdout or "[]") == []
+    wrong = on(board, "lss")
+    assert wrong.returncode == 1 and "did you mean 'ls'?" in wrong.stderr
+    assert target.container("no-such-container").state == "STOPPED"
+
+
+def test_output_and_exit_codes_pass_through(board: Board) -> None:
+    done = on(board, "run", "--", "sh", "-c", "cat; echo err >&2; exit 5", stdin="text\n")
+    assert (done.returncode, done.stdout, done.stderr) == (5, "text\n", "err\n")
+
+
+def test_a_request_is_run_once(target: Target, tmp_path: Path) -> None:
+    words = ["sh", "-c", f"echo x >>{tmp_path}/count; exit 3"]
+    first, second = (target.run(words, ident=b"\x01" * 8) for _ in range(2))
+    assert (first.status, first.repeated, second.status, second.repeated) == (3, False, 3, True)
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_large_data_both_ways_is_exact(target: Target) -> None:
+    data = os.urandom(400_000)
+    assert target.run(["cat"], stdin=data).stdout == data
+
+
+def test_files_go_over_and_come_back(target: Target, tmp_path: Path) -> None:
+    for name, data in (("random", os.urandom(50_000)), ("text", b"the same line\n" * 4000), ("empty", b"")):
+        (tmp_path / name).write_bytes(data)
+        (tmp_path / name).chmod(0o750)
+        target.push(tmp_path / name, f"{tmp_path}/{name}.there")
+        target.pull(f"{tmp_path}/{name}.there", tmp_path / f"{name}.back")
+        assert (tmp_path / f"{name}.back").read_bytes() == data
+        assert (tmp_path / f"{name}.there").stat().st_mode & 0o777 == 0o750
+    assert not [path for path in tmp_path.iterdir() if ".sampan." in path.name]
+    with pytest.raises(SampanError, match="no such file"):
+        target.pull(f"{tmp_path}/nothing", tmp_path / "x")
+
+
+def test_several_programs_at_once(target: Target) -> None:
+    """A slow one and one that writes without end hold up nobody."""
+    results: list[bytes] = []
+    slow = threading.Thread(target=lambda: results.append(target.run("sleep 2; echo slow").stdout))
+    slow.start()
+    began = time.monotonic()
+    assert target.run("echo quick").stdout == b"quick\n"
+    assert results == [] or time.monotonic() - began > 2
+    slow.join()
+    assert results == [b"slow\n"]
+
+
+def test_kernel_messages_cost_nothing_and_reach_the_log(board: Board, target: Target) -> None:
+    board.say(b"[   12.345678] usb 1-1: new device\r\n")
+    data = os.urandom(20_000)
+    assert target.run(["cat"], stdin=data).stdout == data
+    board.say(b"[   13.000000] usb 1-1: gone\r\n")
+    target.run(["true"])
+    log = LinePlace(board.url).log
+    assert "usb 1-1: new device" in log.read_text()
+
+
+def test_a_killed_client_takes_its_program_with_it(board: Board, target: Target) -> None:
+    command = [sys.executable, "-m", "sampan", "on", board.url, "run", "--", "sh", "-c", "echo $$; exec sleep 1000"]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=ROOT)
+    assert client.stdout is not None
+    pid = int(client.stdout.readline())
+    client.kill()
+    client.wait()
+    client.stdout.close()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists() and "sleep" in Path(f"/proc/{pid}/cmdline").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert target.run("echo alive").stdout == b"alive\n"
+
+
+def test_what_is_no_target_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SampanError, match="no such target"):
+        sampan.connect("nowhere")  # type: ignore[operator]
+    with pytest.raises(SampanError, match="is the other side running"):
+        sampan.connect(f"unix://{tmp_path}/nobody").run("true")  # type: ignore[operator]
