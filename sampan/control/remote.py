@@ -163,7 +163,8 @@ class Container:
     @property
     def state(self) -> str:
         """STOPPED, RUNNING, FROZEN, ..."""
-        return self._info("-s") or "STOPPED"
+        words = self._info("-s").split()
+        return words[-1] if words else "STOPPED"
 
     @property
     def running(self) -> bool:
