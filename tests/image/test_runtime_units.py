@@ -44,7 +44,12 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
     run([*command, *STANDARD, *WARNINGS, "-Os", f"-I{tmp_path}", "-c", *sources], cwd=tmp_path)
 
 
-FUZZED = {"conf": READER, "mount": READER, "rules": ["rules.c", "util.c", "symbol.c", "match.c"]}
+FUZZED = {
+    "conf": READER,
+    "link": ["link.c"],
+    "mount": READER,
+    "rules": ["rules.c", "util.c", "symbol.c", "match.c"],
+}
 
 
 @pytest.mark.parametrize("target", FUZZED)
