@@ -17,6 +17,7 @@
 #include "opts.h"
 #include "path.h"
 #include "sampan.h"
+#include "sys.h"
 
 enum { SILENCE_S = 10, OUT_MAX = FRAME_LINE + 512, CTRL_C = 3, FLUSH_MS = 300 };
 
@@ -31,10 +32,7 @@ static struct {
 
 static uint32_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint32_t)t.tv_sec * 1000u + (uint32_t)(t.tv_nsec / 1000000);
+	return (uint32_t)(sys_clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 /* ---- the line ---------------------------------------------------------------------- */

@@ -136,13 +136,14 @@ static void put_line(FILE *out, const char *line, const struct clone_edit *edit,
 
 int clone_config(const char *from, int dir, const char *name, const struct clone_edit *edit)
 {
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+	CLEAN_FD int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	char bytes[OUTPUT_BYTES];
+	FILE file = { .fd = fd, .bytes = bytes }, *out = &file;
 	struct lines l CLEAN_LINES;
 	bool named = false;
 
 	l.fd = -1;
-	if (!out)
+	if (fd < 0)
 		return err_set("create %s", name);
 	if (!lines_open(&l, from))
 		return err_set("read %s", from);
@@ -154,7 +155,7 @@ int clone_config(const char *from, int dir, const char *name, const struct clone
 		fprintf(out, "lxc.uts.name = %s\n", edit->utsname);
 	if (edit->ephemeral)
 		fputs("lxc.ephemeral = 1\n", out);
-	if (fflush(out) != 0 || ferror(out) || fclose(out) != 0)
+	if (fflush(out) != 0)
 		return err_set("write %s", name);
 	return 0;
 }

@@ -54,20 +54,19 @@ static void make_dirs(const struct ctr *ctr)
 
 static void copy_to(FILE *out, const char *from)
 {
-	FILE *in = fopen(from, "re");
+	CLEAN_FD int in = openat(AT_FDCWD, from, O_RDONLY | O_CLOEXEC);
 	char buf[4096];
-	size_t n;
+	ssize_t n;
 	int last = '\n';
 
-	if (!in) {
+	while ((n = in < 0 ? -1 : read(in, buf, sizeof(buf))) > 0) {
+		fwrite(buf, 1, (size_t)n, out);
+		last = buf[n - 1];
+	}
+	if (n < 0) {
 		err_set("read %s", from);
 		fail_create();
 	}
-	while ((n = fread(buf, 1, sizeof(buf), in)) > 0) {
-		fwrite(buf, 1, n, out);
-		last = buf[n - 1];
-	}
-	fclose(in);
 	if (last != '\n')
 		fputc('\n', out);
 }
@@ -85,7 +84,8 @@ static void write_config(const struct ctr *ctr, const char *from)
 {
 	static struct conf conf;
 	char temporary[PATH_LEN_MAX];
-	FILE *out;
+	char buf[OUTPUT_BYTES];
+	FILE out = { .bytes = buf };
 
 	if (from && conf_load(&conf, from, conf_print, NULL) < 0) {
 		if (conf.errors)
@@ -96,15 +96,15 @@ static void write_config(const struct ctr *ctr, const char *from)
 		fail_create();
 	}
 	path_fmt(temporary, sizeof(temporary), "%s/config.new", ctr->dir);
-	out = fopen(temporary, "we");
-	if (!out) {
+	out.fd = openat(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (out.fd < 0) {
 		err_set("create %s", temporary);
 		fail_create();
 	}
 	if (from)
-		copy_to(out, from);
-	complete(out, ctr, from ? &conf : NULL);
-	if (fflush(out) != 0 || ferror(out) || fclose(out) != 0 ||
+		copy_to(&out, from);
+	complete(&out, ctr, from ? &conf : NULL);
+	if (fflush(&out) != 0 || close(out.fd) != 0 ||
 	    rename(temporary, ctr->config) < 0) {
 		err_set("write %s", ctr->config);
 		fail_create();

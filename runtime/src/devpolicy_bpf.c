@@ -120,13 +120,12 @@ static int load(const struct program *p)
 	int fd = load_once(p);
 
 	/* Before 5.11 programs count as locked memory. The limit must not reach the payload. */
-	if (fd < 0 && errno == EPERM && getrlimit(RLIMIT_MEMLOCK, &old) == 0 &&
-	    setrlimit(RLIMIT_MEMLOCK, &all) == 0) {
+	if (fd < 0 && errno == EPERM && prlimit(0, RLIMIT_MEMLOCK, &all, &old) == 0) {
 		int error;
 
 		fd = load_once(p);
 		error = errno;
-		setrlimit(RLIMIT_MEMLOCK, &old);
+		prlimit(0, RLIMIT_MEMLOCK, &old, NULL);
 		errno = error;
 	}
 	if (fd < 0) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "fds.h"
@@ -54,16 +55,18 @@ ssize_t fds_receive(int sock, void *data, size_t size, int *fds, size_t *n)
 /* Kernels before 5.9: a walk would need /proc; the limit is what can be open at all. */
 void close_from(int first, bool cloexec)
 {
-	long most;
+	struct rlimit most = { 0, 0 };
 
 	if (feat_on(FEAT_CLOSE_RANGE) &&
 	    (sys_close_range((unsigned)first, ~0u, cloexec ? SYS_CLOSE_RANGE_CLOEXEC : 0) == 0))
 		return;
-	most = sysconf(_SC_OPEN_MAX);
-	for (int fd = first; fd < (most > 0 && most < 65536 ? most : 65536); fd++) {
+	prlimit(0, RLIMIT_NOFILE, NULL, &most);
+	if (most.rlim_cur == 0 || most.rlim_cur > 65536)
+		most.rlim_cur = 65536;
+	for (int fd = first; fd < (int)most.rlim_cur; fd++) {
 		if (!cloexec)
 			close(fd);
-		else if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno == EBADF)
+		else if (sys_fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno == EBADF)
 			continue;
 	}
 }

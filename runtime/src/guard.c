@@ -24,7 +24,7 @@ static bool on_readonly_mount(void)
 
 static bool is_sealed(int self)
 {
-	int seals = fcntl(self, F_GET_SEALS);
+	int seals = sys_fcntl(self, F_GET_SEALS, 0);
 
 	return seals >= 0 && (seals & F_SEAL_WRITE);
 }
@@ -53,7 +53,7 @@ static int sealed_copy(int self)
 	while (at < st.st_size)
 		if (sendfile(copy, self, &at, (size_t)(st.st_size - at)) <= 0)
 			return -1;
-	return fcntl(copy, F_ADD_SEALS, SEALS) < 0 ? -1 : take_fd(&copy);
+	return sys_fcntl(copy, F_ADD_SEALS, SEALS) < 0 ? -1 : take_fd(&copy);
 }
 
 /* True: this already is a copy that cannot be written. Otherwise returns on failure only. */

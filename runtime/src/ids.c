@@ -166,9 +166,35 @@ void signals_default(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* As execvp(3), but a file without #! is nothing to give to a shell. */
+static void exec_search(char *const argv[])
+{
+	const char *dir = getenv("PATH");
+	char path[PATH_LEN_MAX];
+	bool denied = false;
+
+	if (strchr(argv[0], '/') || !dir || !*argv[0]) {
+		execve(argv[0], argv, environ);
+		return;
+	}
+	for (errno = ENOENT; *dir; dir += *dir == ':') {
+		size_t n = strcspn(dir, ":");
+
+		if ((size_t)snprintf(path, sizeof(path), "%.*s%s%s", (int)n, dir, n ? "/" : "",
+				     argv[0]) < sizeof(path))
+			execve(path, argv, environ);
+		denied |= errno == EACCES;
+		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			return;
+		dir += n;
+	}
+	if (denied)
+		errno = EACCES;
+}
+
 int exec_program(char *const argv[])
 {
-	execvp(argv[0], argv);
+	exec_search(argv);
 	if (errno == ENOENT || errno == ENOTDIR) {
 		err_set("%s", argv[0]);
 		err_hint("inside the container there is no such program, or not its interpreter or "

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "ids.h"
 #include "kconf.h"
 #include "limits.h"
 #include "sys.h"
@@ -36,10 +37,12 @@ static bool slurp(int fd)
 
 static bool slurp_gz(const char *path)
 {
+	char file[PATH_LEN_MAX];
 	int pipefd[2], status;
 	bool ok;
 	pid_t pid;
 
+	snprintf(file, sizeof(file), "%s", path);
 	if (access(path, R_OK) < 0 || pipe2(pipefd, O_CLOEXEC) < 0)
 		return false;
 	pid = sys_fork();
@@ -49,8 +52,8 @@ static bool slurp_gz(const char *path)
 		dup2(pipefd[1], STDOUT_FILENO);
 		if (null >= 0)
 			dup2(null, STDERR_FILENO);
-		execlp("zcat", "zcat", path, (char *)NULL);
-		execlp("busybox", "busybox", "zcat", path, (char *)NULL);
+		exec_program((char *[]){ "zcat", file, NULL });
+		exec_program((char *[]){ "busybox", "zcat", file, NULL });
 		_exit(EXIT_NOT_FOUND);
 	}
 	close(pipefd[1]);

@@ -64,7 +64,7 @@ int knobs_limit(const struct conf *c)
 		const struct conf_set *set = &c->set[i];
 		const struct rlimit limit = { set->soft, set->hard };
 
-		if (set->kind == SET_PRLIMIT && setrlimit(set->number, &limit) < 0)
+		if (set->kind == SET_PRLIMIT && prlimit(0, set->number, &limit, NULL) < 0)
 			return err_set("%s:%u: limit %s to %s", set->at.file, set->at.line, set->name,
 				       set->value);
 	}
@@ -82,7 +82,7 @@ int knobs_limits_of(pid_t pid, struct rlimit limits[RLIMITS])
 int knobs_limits_as(const struct rlimit limits[RLIMITS])
 {
 	for (int i = 0; i < RLIMITS; i++)
-		if (setrlimit(i, &limits[i]) < 0)
+		if (prlimit(0, i, &limits[i], NULL) < 0)
 			return err_set("take over the container's resource limits");
 	return 0;
 }

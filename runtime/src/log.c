@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include "log.h"
+#include "sys.h"
 #include "opts.h"
 
 static struct {
@@ -29,7 +30,8 @@ static void note(int level, const char *text)
 {
 	static const char words[][7] = { "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR" };
 	char line[1500];
-	struct timespec now;
+	int64_t now;
+	time_t seconds;
 	struct tm t;
 	int n;
 
@@ -39,11 +41,12 @@ static void note(int level, const char *text)
 		to_syslog(level, text);
 	if (out.fd < 0)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &t);
+	now = sys_clock_ns(CLOCK_REALTIME);
+	seconds = (time_t)(now / 1000000000);
+	gmtime_r(&seconds, &t);
 	n = snprintf(line, sizeof(line), "%d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %s\n", t.tm_year + 1900,
 		     t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
-		     (int)(now.tv_nsec / 1000000), words[level], text);
+		     (int)(now / 1000000 % 1000), words[level], text);
 	if ((size_t)n >= sizeof(line)) {        /* cut, but still a line */
 		n = sizeof(line) - 1;
 		line[n - 1] = '\n';

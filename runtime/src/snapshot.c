@@ -13,6 +13,7 @@
 #include "json.h"
 #include "opts.h"
 #include "path.h"
+#include "sys.h"
 #include "tree.h"
 
 enum { SNAPS_MAX = 1000 };
@@ -50,7 +51,7 @@ static int write_file(int dir, const char *name, const char *text, size_t n)
 static int annotate(int dir)
 {
 	static char comment[16384];
-	time_t now = time(NULL);
+	time_t now = (time_t)(sys_clock_ns(CLOCK_REALTIME) / 1000000000);
 	struct tm t;
 	char ts[32];
 	long n;

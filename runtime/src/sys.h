@@ -151,6 +151,18 @@ static inline int sys_set_groups(const gid_t *groups, unsigned n)
 	return (int)syscall(NR_SETGROUPS, n, groups);
 }
 
+/* Without libc's struct flock translation; none of ours has one. */
+static inline int sys_fcntl(int fd, int command, int value)
+{
+#ifdef SYS_fcntl64
+	return (int)syscall(SYS_fcntl64, fd, command, value);
+#else
+	return (int)syscall(SYS_fcntl, fd, command, value);
+#endif
+}
+
+int64_t sys_clock_ns(int clock);         /* without the vDSO, whose reader is larger than all of this */
+
 static inline int sys_execveat(int fd, char *const argv[], char *const envp[])
 {
 	return (int)syscall(SYS_execveat, fd, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);

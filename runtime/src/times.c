@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
+#include "sys.h"
 #include "times.h"
 #include "util.h"
 
@@ -30,13 +31,10 @@ void times_init(void)
 
 void times_mark(const char *label)
 {
-	struct timespec t;
-
 	if (!marks || used == HALF)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
 	marks[base + used].label = label;
-	marks[base + used++].ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	marks[base + used++].ns = sys_clock_ns(CLOCK_MONOTONIC);
 }
 
 void times_child(void)

@@ -6,6 +6,7 @@
 #include "match.h"
 #include "notify.h"
 #include "opts.h"
+#include "sys.h"
 
 enum { STATES = ST_THAWED + 1, NO_PIDFD_MS = 100 };
 
@@ -36,10 +37,7 @@ static unsigned parse_states(const char *list)
 
 static long long now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+	return sys_clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Until an event comes, `end` is reached, or the supervisor (or what it left) is gone. */

@@ -87,7 +87,8 @@ def build_runtime(folder: Path) -> Path:
     flags = ["-target", f"{os.uname().machine}-linux-musl", "-std=c11", "-Os", "-D_GNU_SOURCE", "-static", "-s"]
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wformat=2", "-Werror"]
     sources = sorted((RUNTIME / "src").glob("*.c"))
-    run([sys.executable, "-m", "ziglang", "cc", *flags, *warnings, f"-I{generated}", *sources, "-o", out])
+    includes = [f"-I{generated}", f"-I{RUNTIME / 'src/libc'}"]
+    run([sys.executable, "-m", "ziglang", "cc", *flags, *warnings, *includes, *sources, "-o", out])
     return out
 
 

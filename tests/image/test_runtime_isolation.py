@@ -34,7 +34,16 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Broken:
     folder = tmp_path_factory.mktemp("broken")
     (folder / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
     sources = sorted((RUNTIME / "src").glob("*.c"))
-    cc = [sys.executable, "-m", "ziglang", "cc", *FLAGS, f"-I{RUNTIME / 'src'}", f"-I{folder}"]
+    cc = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        *FLAGS,
+        f"-I{RUNTIME / 'src/libc'}",
+        f"-I{RUNTIME / 'src'}",
+        f"-I{folder}",
+    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda source: run([*cc, "-c", source, "-o", folder / f"{source.stem}.o"]), sources))
 
