@@ -21,6 +21,7 @@
 #include "fds.h"
 #include "feat.h"
 #include "ids.h"
+#include "lsm.h"
 #include "knobs.h"
 #include "lines.h"
 #include "nsenter.h"
@@ -38,6 +39,7 @@ struct attach {
 	struct seccomp filter;
 	struct rlimit limits[RLIMITS];
 	bool no_new_privs;
+	struct lsm_label label;         /* that of its PID 1 */
 	uid_t uid;
 	gid_t gid;
 	struct list set_env, keep_env;
@@ -195,7 +197,11 @@ static char *login_shell(uid_t uid)
 _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 {
 	static char *shell[] = { NULL, NULL };
+	const char *label = a->label.text[0] ? a->label.text : NULL;
+	int attr = label ? lsm_open() : -1;     /* of the host's /proc */
 
+	if (label && attr < 0)
+		fail();
 	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
 		fail();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_rest(&a->spaces) < 0)
@@ -209,6 +215,8 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 		fail();
 	if (ids_keyring() < 0 ||
 	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs, &a->filter) < 0)
+		fail();
+	if (lsm_exec(attr, a->label.selinux ? NULL : label, a->label.selinux ? label : NULL, false) < 0)
 		fail();
 	set_env(a);
 	if (!a->argv)
@@ -383,6 +391,8 @@ int cmd_attach(int argc, char **argv)
 		fail();
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);
+	if (!attach.elevated)
+		lsm_of(attach.st.init.pid, &attach.label);
 	if (ns_open(&attach.spaces, &attach.st.init) < 0 || read_limits(&attach) < 0 ||
 	    read_filter(&attach, ctr.name) < 0 ||
 	    (!attach.elevated && cg_open_v2(&attach.st.cg) < 0))

@@ -53,6 +53,8 @@ static const struct row {
 	{ NULL, "Macvlan", "CONFIG_MACVLAN", NEED_NICE, probe_link, "macvlan" },
 	{ NULL, "Vlan", "CONFIG_VLAN_8021Q", NEED_NICE, probe_link, "vlan" },
 	{ "Security", "Seccomp filter", "CONFIG_SECCOMP_FILTER", NEED_NICE, probe_seccomp, NULL },
+	{ NULL, "AppArmor", "CONFIG_SECURITY_APPARMOR", NEED_NICE, probe_path, "/sys/module/apparmor" },
+	{ NULL, "SELinux", "CONFIG_SECURITY_SELINUX", NEED_NICE, probe_fs, "selinuxfs" },
 };
 
 static const char need_words[][20] = { "required", "needed for v1", "needed for v2", "optional" };

@@ -19,6 +19,7 @@
 #include "feat.h"
 #include "ids.h"
 #include "init.h"
+#include "lsm.h"
 #include "knobs.h"
 #include "mount.h"
 #include "net.h"
@@ -111,13 +112,16 @@ static int chdir_safely(const char *dir)
 static int steps(struct start *s, int sync)
 {
 	const struct conf *c = s->conf;
-	CLEAN_FD int root = -1;
+	bool labels = c->apparmor || c->selinux || c->selinux_keyring;
+	CLEAN_FD int root = -1, attr = -1;
 
 	if (join_cgroups(s) < 0)
 		return -1;
 	/* Nobody may look into this process: it holds things of the host until exec. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
 		return err_set("leave the session");
+	if (labels && (attr = lsm_open()) < 0)
+		return -1;
 	umask(0);
 	if (stage_mount(HOOK_PRE_MOUNT, -1) < 0 ||
 	    (root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0 ||
@@ -131,12 +135,16 @@ static int steps(struct start *s, int sync)
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
 		return -1;
 	umask(022);
+	if (c->selinux_keyring && lsm_keys(attr, c->selinux_keyring) < 0)
+		return -1;
 	if (c->keyring != 0 && ids_keyring() < 0)
 		return -1;
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 || stage_inside(s, sync) < 0 ||
 	    knobs_limit(c) < 0 ||
 	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->groups, c->ngroups,
 		       c->no_new_privs, s->filter) < 0)
+		return -1;
+	if (labels && lsm_exec(attr, c->apparmor, c->selinux, s->app) < 0)
 		return -1;
 	/* Last: a change of ids takes it back. */
 	if (c->sig_pdeath && prctl(PR_SET_PDEATHSIG, c->sig_pdeath, 0, 0, 0) < 0)

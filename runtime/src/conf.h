@@ -138,6 +138,7 @@ struct conf {
 	unsigned ngroups;
 	gid_t groups[GIDS_MAX];         /* supplementary ones of PID 1 */
 	int sig_halt, sig_reboot, sig_stop, sig_pdeath;         /* 0: not said */
+	const char *apparmor, *selinux, *selinux_keyring;       /* labels, NULL: not asked for */
 	int keyring;                    /* a session keyring of its own: -1 not said, 0, 1 */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;

@@ -15,7 +15,7 @@ enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 enum conf_kind {                        /* one reader each, in conf_values.c and its neighbours */
 	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
 	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_DEVICES_EXPECT, KIND_ENVIRONMENT, KIND_FSTAB, KIND_GIDS, KIND_GROUP,
-	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_INCLUDE, KIND_LOG_FACILITY,
+	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_INCLUDE, KIND_LABEL, KIND_LOG_FACILITY,
 	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_ADDRESS, KIND_NIC_CLEAR,
 	KIND_NIC_FLAGS, KIND_NIC_GATEWAY, KIND_NIC_HWADDR, KIND_NIC_NAME, KIND_NIC_ROUTE, KIND_NIC_TYPE,
 	KIND_NIC_WORD, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
@@ -104,6 +104,7 @@ void check_nics(struct load *l);        /* what the lines of each add up to */
 
 /* conf_root.c: the same */
 const char *load_rootfs(struct load *l, const char *value);
+const char *load_label(struct load *l, const char *value);
 const char *load_backend(struct load *l, const char *value);
 const char *load_rootfs_options(struct load *l, const char *value);
 const char *load_mount_auto(struct load *l, const char *value);

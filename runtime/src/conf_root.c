@@ -87,6 +87,18 @@ const char *load_rootfs_options(struct load *l, const char *value)
 	return NULL;
 }
 
+/* A security label. */
+const char *load_label(struct load *l, const char *value)
+{
+	const char **label = (const char **)(void *)((char *)l->c + l->m.key->field);
+
+	if (strcmp(value, "generated") == 0)
+		return "not supported: no profile is generated; name one that is loaded";
+	*label = value[0] == '\0' || strcmp(value, "unconfined") == 0 ||
+		 strcmp(value, "unchanged") == 0 ? NULL : load_keep(l, value);
+	return NULL;
+}
+
 /* ---- lxc.mount.auto --------------------------------------------------------- */
 
 /* What follows the first colon of proc:mixed; -1: nothing that is known. */

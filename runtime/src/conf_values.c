@@ -287,6 +287,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_INCLUDE] = read_include,
 	[KIND_LOG_FACILITY] = load_log_facility,
 	[KIND_LOG_LEVEL] = load_log_level,
+	[KIND_LABEL] = load_label,
 	[KIND_MOUNT] = read_mount,
 	[KIND_MOUNT_AUTO] = load_mount_auto,
 	[KIND_NET_CLEAR] = load_net_clear,

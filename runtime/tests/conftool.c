@@ -114,6 +114,9 @@ static void scalars(void)
 	number("auto_cgroup", c.auto_cgroup, AUTO_OFF);
 	number("auto_cgroup_full", c.auto_cgroup_full, 0);
 	number("auto_cgroup_force", c.auto_cgroup_force, 0);
+	text("apparmor", c.apparmor);
+	text("selinux", c.selinux);
+	text("selinux_keyring", c.selinux_keyring);
 	number("keyring", c.keyring, -1);
 	number("autodev", c.autodev, -1);
 	number("pty_max", c.pty_max, -1);

@@ -84,6 +84,13 @@ def _backend(value: str, on: Context) -> None:
         raise Wrong(_NO_BACKEND)
 
 
+def _label(value: str, on: Context) -> None:
+    if value == "generated":
+        raise Wrong("not supported: no profile is generated; name one that is loaded")
+    if value not in ("unconfined", "unchanged"):
+        on.keep(value)
+
+
 def _layers(value: str) -> None:
     layers = value.split(":") if value else []
     for at, layer in enumerate(layers, 1):
@@ -320,8 +327,8 @@ READERS: dict[str, Callable[[str, Context], None]] = {
     "arch": _arch, "backend": _backend, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup,
     "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
     "devices_expect": _devices,
-    "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "mount": _mount,
-    "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_address": _nic_address,
+    "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "label": _label,
+    "mount": _mount, "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_address": _nic_address,
     "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_gateway": _nic_gateway, "nic_hwaddr": _nic_hwaddr,
     "nic_name": _nic_name, "nic_route": _nic_address, "nic_type": _nic_type, "nic_word": _nic_word,
     "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,

@@ -317,6 +317,10 @@ def test_includes_are_nested_to_a_limit(read: Reader) -> None:
         ("lxc.mount.auto = shmounts:/a", [f"mount=/a|/dev/.lxc-mounts|none||0x5000|{SLAVE | REC:#x}|1|"]),
         ("lxc.mount.auto = shmounts:/a:/b", [f"mount=/a|/b|none||0x5000|{SLAVE | REC:#x}|1|"]),
         ("lxc.autodev = 0", ["autodev=0"]),
+        ("lxc.aa_profile = lxc-default", ["apparmor=lxc-default"]),
+        ("lxc.apparmor.profile = unconfined", []),
+        ("lxc.selinux.context = u:r:t:s0", ["selinux=u:r:t:s0"]),
+        ("lxc.keyring.session = 0", ["keyring=0"]),
         ("lxc.pts = 1024", ["pty_max=1024"]),
         ("lxc.tty = 4", ["tty_max=4"]),
         ("lxc.devttydir = lxc", ["tty_dir=lxc"]),
@@ -420,7 +424,7 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.idmap = u 0 100000 65536", "not supported: containers do not have a user namespace"),
         ("lxc.limit.nofile = many", "must be SOFT or SOFT:HARD"),
         ("lxc.seccomp = policy", "absolute"),
-        ("lxc.apparmor.profile = lxc-default", "not supported: AppArmor"),
+        ("lxc.apparmor.profile = generated", "not supported: no profile is generated"),
         ("lxc.start.delay = soon", "must be a number"),
         ("lxc.hook = x", "the key only takes an empty value"),
     ],
@@ -598,7 +602,17 @@ def test_every_key_of_the_table_is_known_and_answered_as_it_says(read: Reader) -
         status = table.modern(key).status
         assert "unknown key" not in got.said, name
         kind = table.modern(key).kind
-        any_text = kind in ("command", "string", "subdir", "cgroup", "cgroup2", "rootfs_options", "hook", "nic_name")
+        any_text = kind in (
+            "command",
+            "string",
+            "subdir",
+            "cgroup",
+            "cgroup2",
+            "rootfs_options",
+            "hook",
+            "nic_name",
+            "label",
+        )
         assert got.good == (status == "ignored" or any_text), name
         refused = status == "unsupported" or kind in ("only", "backend", "proc", "sysctl")
         assert ("not supported: " in got.said) == refused, name

@@ -266,3 +266,19 @@ def test_attach_below_a_chroot_is_in_the_containers_root(lab: Lab) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "inside" in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lxc.apparmor.profile = nosuch-profile",
+        "lxc.selinux.context = u:r:nosuch:s0",
+        "lxc.selinux.context.keyring = u:r:no:s0",
+    ],
+)
+def test_a_label_that_cannot_be_applied_ends_the_start(any_lab: Lab, line: str) -> None:
+    """LXC goes on without a word where the kernel has no AppArmor."""
+    name = any_lab.make("label", line)
+    for verb, words in (("execute", ["--", "/bin/true"]), ("start", [])):
+        done = any_lab.sampan(verb, name, *words)
+        assert done.returncode in (1, 125) and line in done.stderr and "hint" in done.stderr
