@@ -176,7 +176,7 @@ RULES = (
         "callers-descriptors",
         "runc 2024-21626, lxc 2016-8649",
         payload.callers_descriptors_stay_outside,
-        (("fds.c", "\tlong most;\n", "\tlong most;\n\n\tif (first)\n\t\treturn;\n"),),
+        (("fds.c", "most = { 0, 0 };\n", "most = { 0, 0 };\n\n\tif (first)\n\t\treturn;\n"),),
     ),
     Rule(
         "pid-1-descriptors",
