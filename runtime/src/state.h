@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known about a running container: /run/sampan/NAME/state, a text file that
- * is written to a temporary name and renamed; a new state alone changes its one digit. A pid counts only together with its
- * start time, so a recycled pid is never taken for ours. Beside it stands `socket`.
+ * is written to a temporary name and renamed; a new state alone changes its one digit.
+ * Beside it stands `socket`.
  */
 #ifndef SAMPAN_STATE_H
 #define SAMPAN_STATE_H
@@ -13,14 +13,10 @@
 #include "cgroup.h"
 #include "netundo.h"
 #include "sampan.h"
+#include "task.h"
 
 enum run_state { ST_STOPPED, ST_STARTING, ST_RUNNING, ST_STOPPING, ST_ABORTING, ST_FREEZING,
 		 ST_FROZEN, ST_THAWED };
-
-struct task {
-	pid_t pid;                      /* 0: none */
-	uint64_t start;                 /* clock ticks after boot, field 22 of /proc/PID/stat */
-};
 
 struct state {
 	enum run_state state;
@@ -34,15 +30,6 @@ struct state {
 };
 
 const char *state_word(enum run_state s);       /* "RUNNING" */
-
-struct task task_of(pid_t pid);
-bool task_alive(const struct task *t);          /* a zombie is not alive */
-
-/* A pidfd of a task that is still the one meant, or -1. */
-int task_pidfd(const struct task *t);
-
-/* Signals exactly this task, never a successor of its pid. 0 or -1. */
-int task_signal(const struct task *t, int sig);
 
 /* The 0700 folder of all states; made when missing, refused when not ours. */
 int state_root(void);

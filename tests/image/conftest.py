@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from runtime_conf import Read, Reader
 from runtime_lab import ALL_OFF, CGROUPS, Lab, build_runtime, need_host, run_lab
+from runtime_tools import READER, build
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,23 @@ def any_lab(
             pytest.skip(f"needs {roots[layout]}: this host's cgroups are not hybrid")
         env["SAMPAN_CGROUP_ROOT"] = str(roots[layout])
     yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
+
+
+@pytest.fixture(scope="session")
+def conf_tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("conftool"), "conftool", "tests/conftool.c", READER)
+
+
+@pytest.fixture
+def read(conf_tool: Path, tmp_path: Path) -> Reader:
+    def read(text: str | bytes, **others: str) -> Read:
+        for name, content in others.items():
+            (tmp_path / name).write_text(content.replace("@", f"{tmp_path}/"))
+        data = text if isinstance(text, bytes) else text.replace("@", f"{tmp_path}/").encode()
+        (tmp_path / "config").write_bytes(data)
+        done = subprocess.run([conf_tool, tmp_path / "config"], capture_output=True, timeout=20, check=False)
+        assert done.returncode in (0, 1), done.stderr.decode()
+        said = done.stderr.decode().replace(f"{tmp_path}/", "")
+        return Read(done.returncode == 0, done.stdout.decode().splitlines(), said)
+
+    return read
