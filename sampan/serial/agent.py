@@ -18,6 +18,7 @@ from sampan.serial.errors import ConsoleError, SessionLost
 from sampan.serial.link import FLUSH, Data, Left, Link, Peer, Refused, Text, Up
 from sampan.serial.mux import Channel, End, Flag, Mux, Request, Stream
 
+SHORTEST_WAIT = 0.001
 DEAD_SECONDS = 6.0  #: of the machine's clock without any frame: the agent or the line is gone
 HELLO_SECONDS = 5.0
 _POLL = 0.2
@@ -170,9 +171,9 @@ class AgentSession:
                 return
             self._kick.clear()
             wait = min(self.link.wake() - self._loop.time(), FLUSH if self.link.decoder.holding else 1.0)
-            if wait > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._kick.wait(), wait)
+            with contextlib.suppress(TimeoutError):
+                # Never none at all: a link that is due but has nothing to say must not hold the loop.
+                await asyncio.wait_for(self._kick.wait(), max(wait, SHORTEST_WAIT))
 
     def _go_down(self, reason: str) -> None:
         if self.link.up or self.mux.channels:
