@@ -50,6 +50,13 @@ TOOLS: tuple[Tool, ...] = (
     Tool("rdsquashfs", "squashfs-tools-ng", "test", "reads squashfs images back"),
     Tool("cpio", "cpio", "test", "reads cpio images back"),
     Tool("busybox", "busybox-static", "test", "root file system of the containers that tests start on this host", ()),
+    Tool("ip", "iproute2", "test", "looks at the interfaces of containers", ("-V",)),
+    Tool("strace", "strace", "test", "counts and delays system calls", ("-V",)),
+    Tool("mkfs.erofs", "erofs-utils", "test", "makes erofs images that containers start from", ("-V",)),
+    Tool("apparmor_parser", "apparmor", "test", "compiles a profile that containers are confined by"),
+    Tool("lxc-start", "lxc", "test", "is given exported device lists"),
+    Tool("runc", "runc", "test", "is given exported device lists"),
+    Tool("crun", "crun", "test", "is given exported device lists"),
     Tool(
         "arm-linux-gnueabihf-gcc",
         "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",

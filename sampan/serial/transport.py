@@ -95,7 +95,9 @@ class FdTransport:
                 except BlockingIOError:
                     await self._until_writable()
                 except OSError as error:
-                    raise LineLost(f"{self.description}: cannot send: {error.strerror}") from error
+                    raise LineLost(
+                        f"{self.description}: the line ended, nothing can be sent: {error.strerror}"
+                    ) from error
 
     async def _until_writable(self) -> None:
         loop = asyncio.get_running_loop()

@@ -190,4 +190,5 @@ def test_the_real_kernel_of_every_board(name: str, tmp_path: Path, monkeypatch: 
     shapes = {"x86": "vmlinux (PVH)", "x86_64": "vmlinux (PVH)", "armv7": "uImage of the plain Image"}
     assert result.boot_shape == shapes.get(real.arch, "Image")
     assert "virtio_blk" in result.modules
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.ko")) < 2_000_000
+    # What containers need (networks, images, overlays) and what that needs; the whole tree is a hundred times that.
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.ko")) < 3_000_000
