@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -76,6 +77,20 @@ def need_host() -> None:
         pytest.skip("needs a static busybox (apt-get install busybox-static)")
     if not any(line.split()[2].startswith("cgroup") for line in Path("/proc/mounts").read_text().splitlines()):
         pytest.skip("needs cgroups mounted")
+
+
+def need_own_root() -> None:
+    """Skips below a chroot: the runtime mounts images and overlays by paths of its namespace's root."""
+    need_host()
+    if namespace_root() != "{0.st_dev} {0.st_ino}".format(os.stat("/")):
+        pytest.skip("needs a root that is no chroot")
+
+
+@functools.cache
+def namespace_root() -> str:
+    """Device and inode of the root of this process's mount namespace, whatever it was chrooted to."""
+    argv = ["nsenter", "-t", str(os.getpid()), "-m", "stat", "-c", "%d %i", "/"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def build_runtime(folder: Path) -> Path:

@@ -69,7 +69,7 @@ class Space:
     pid: int
 
     def run(self, command: str, timeout: float = 60) -> Result:
-        argv = ["nsenter", "-t", str(self.pid), "-m", "sh", "-c", command]
+        argv = ["nsenter", "-t", str(self.pid), "-m", "-r", "sh", "-c", command]
         done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,

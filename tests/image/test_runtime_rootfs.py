@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_lab import Lab, gone, make_root, wait_for
+from runtime_lab import Lab, gone, make_root, need_own_root, wait_for
 
 from sampan.core.run import run
 
@@ -33,6 +33,11 @@ def make_image(kind: str, image: Path, root: Path) -> Path:
     tool, *words = MAKERS[kind]
     run([need(tool), *(word.format(root=root, image=image) for word in words)])
     return image
+
+
+@pytest.fixture(autouse=True)
+def own_root() -> None:
+    need_own_root()
 
 
 @pytest.fixture
