@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runtime_lab import Lab, wait_for
+from runtime_lab import Lab, need_own_root, wait_for
 
 
 def describe(top: Path) -> dict[str, tuple[object, ...]]:
@@ -118,6 +118,7 @@ def test_a_root_elsewhere_comes_along(lab: Lab) -> None:
 
 
 def test_an_overlay_clone_and_a_clone_of_it(lab: Lab) -> None:
+    need_own_root()
     name = lab.make("base")
     one, two = other(lab, "one"), other(lab, "two")
     lab.ok("copy", "-n", name, "-N", one, "-s")
@@ -134,6 +135,7 @@ def test_an_overlay_clone_and_a_clone_of_it(lab: Lab) -> None:
 
 @pytest.mark.parametrize("where", [(), ("-t",)], ids=["disk", "tmpfs"])
 def test_an_ephemeral_start_leaves_nothing(lab: Lab, where: tuple[str, ...]) -> None:
+    need_own_root()
     name = lab.make("eph")
     before = describe(lab.root(name))
     said = lab.ok("copy", name, "-e", *where)
@@ -148,6 +150,7 @@ def test_an_ephemeral_start_leaves_nothing(lab: Lab, where: tuple[str, ...]) -> 
 
 
 def test_keep_data_keeps_an_ephemeral_one(lab: Lab) -> None:
+    need_own_root()
     name, clone = lab.make("keep"), other(lab, "kept")
     lab.ok("copy", name, "-e", "-D", "-N", clone)
     lab.attach(clone, "echo x > /written")

@@ -72,8 +72,11 @@ def test_oom_score_and_groups(lab: Lab) -> None:
 
 def test_the_stop_signal_comes_first(lab: Lab) -> None:
     name = lab.make("signal", "lxc.signal.stop = SIGUSR1", "lxc.init.cmd = /bin/sh /init.sh")
-    (lab.root(name) / "init.sh").write_text("trap 'echo done > /got; exit 0' USR1\nwhile :; do sleep 0.1; done\n")
+    (lab.root(name) / "init.sh").write_text(
+        "trap 'echo done > /got; exit 0' USR1\n: >/ready\nwhile :; do sleep 0.1; done\n"
+    )
     lab.ok("start", name)
+    wait_for((lab.root(name) / "ready").exists)
     lab.ok("stop", "-k", name)
     assert (lab.root(name) / "got").read_text() == "done\n"
 
