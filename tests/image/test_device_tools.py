@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from runtime_lab import need_own_root
 
 from sampan.build import prober
 from sampan.config.rules import Access, RuleSet
@@ -83,6 +84,7 @@ class Space:
 
 @contextlib.contextmanager
 def space(folder: Path, *, v2: bool) -> Iterator[Space]:
+    need_own_root()
     with subprocess.Popen(["unshare", "-m", "sleep", "600"]) as keeper:
         try:
             own = os.readlink("/proc/self/ns/mnt")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_lab import Lab, need_host, wait_for
+from runtime_lab import Lab, need_own_root, wait_for
 
 DENY = "lxc.cgroup.devices.deny = a"
 LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
@@ -57,7 +57,7 @@ class Loop:
 
 @pytest.fixture
 def loop() -> Iterator[Loop]:
-    need_host()
+    need_own_root()
     if not Path("/dev/loop-control").exists():
         pytest.skip("needs /dev/loop-control")
     device = Loop(20000 + os.getpid() % 100000)
