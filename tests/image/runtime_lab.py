@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import generated
 import pytest
 
-from sampan.config import keygen, keys
 from sampan.core import paths
 from sampan.core.run import run
 
@@ -95,14 +95,12 @@ def namespace_root() -> str:
 
 def build_runtime(folder: Path) -> Path:
     """The runtime as the image has it: static, musl, by zig."""
-    generated = folder / "gen"
-    generated.mkdir(parents=True)
-    (generated / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    generated.write(folder / "gen")
     out = folder / "sampan"
     flags = ["-target", f"{os.uname().machine}-linux-musl", "-std=c11", "-Os", "-D_GNU_SOURCE", "-static", "-s"]
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wformat=2", "-Werror"]
     sources = sorted((RUNTIME / "src").glob("*.c"))
-    includes = [f"-I{generated}", f"-I{RUNTIME / 'src/libc'}"]
+    includes = [f"-I{folder / 'gen'}", f"-I{RUNTIME / 'src/libc'}"]
     run([sys.executable, "-m", "ziglang", "cc", *flags, *warnings, *includes, *sources, "-o", out])
     return out
 

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+import generated
 import pytest
 
-from sampan.config import keygen, keys
 from sampan.core import paths
 from sampan.core.run import run
 
@@ -33,12 +33,8 @@ def compiler() -> str:
 
 def build(folder: Path, name: str, main: str, sources: Iterable[str]) -> Path:
     """An executable from runtime/`main` and `sources` of runtime/src, sanitized."""
-    generated = folder / "gen"
-    table = generated / "conf_keys.inc"
-    if not table.exists():
-        generated.mkdir(exist_ok=True)
-        table.write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    generated.write(folder / "gen")
     out = folder / name
     files = [RUNTIME / main, *(RUNTIME / "src" / source for source in sources)]
-    run([compiler(), *STANDARD, *SANITIZED, *WARNINGS, f"-I{generated}", *files, "-o", out])
+    run([compiler(), *STANDARD, *SANITIZED, *WARNINGS, f"-I{folder / 'gen'}", *files, "-o", out])
     return out

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import generated
 import pytest
 from isolation_rules import RULES, Rule
 from runtime_lab import RUNTIME, Lab, need_host, run_lab
 
-from sampan.config import keygen, keys
 from sampan.core.run import run
 
 IDS = [rule.name for rule in RULES]
@@ -32,7 +32,7 @@ def need_tools(rule: Rule) -> None:
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Broken:
     """Builds a runtime without a rule; what the rule does not touch is compiled once."""
     folder = tmp_path_factory.mktemp("broken")
-    (folder / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    generated.write(folder)
     sources = sorted((RUNTIME / "src").glob("*.c"))
     cc = [
         sys.executable,

@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+import generated
 import pytest
 from runtime_tools import READER, RUNTIME, STANDARD, WARNINGS, build, compiler
 
-from sampan.config import keygen, keys
 from sampan.core.run import run
 
 
@@ -26,7 +26,7 @@ def test_c_unit(name: str, tmp_path: Path) -> None:
 def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], tmp_path: Path) -> None:
     if command == ("gcc",):
         compiler()
-    (tmp_path / "conf_keys.inc").write_text(keygen.c_table(keys.load(keys.default_path())), encoding="utf-8")
+    generated.write(tmp_path)
     names = (
         "conf.c",
         "conf_*.c",
