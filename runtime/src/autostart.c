@@ -77,7 +77,6 @@ static bool before(const struct row *a, const struct row *b)
 static int select_rows(struct row *rows)
 {
 	static char *list[CONTAINERS_MAX];
-	static struct conf conf;
 	int n = names_of(want.lxcpath, list), kept = 0;
 
 	if (n < 0)
@@ -88,12 +87,12 @@ static int select_rows(struct row *rows)
 		int at;
 
 		ctr_init(&ctr, r.name, want.lxcpath);
-		if (conf_load(&conf, ctr.config, conf_print_errors, NULL) < 0)
+		if (conf_load(&own_conf, ctr.config, conf_print_errors, NULL) < 0)
 			want.failed = true;
-		r.pass = pass_of(&conf);
-		r.order = conf.start_order < 0 ? 0 : conf.start_order;
-		r.delay = conf.start_delay < 0 ? 0 : conf.start_delay;
-		if (r.pass < 0 || !(conf.start_auto || want.any))
+		r.pass = pass_of(&own_conf);
+		r.order = own_conf.start_order < 0 ? 0 : own_conf.start_order;
+		r.delay = own_conf.start_delay < 0 ? 0 : own_conf.start_delay;
+		if (r.pass < 0 || !(own_conf.start_auto || want.any))
 			continue;
 		for (at = kept++; at > 0 && before(&r, &rows[at - 1]); at--)
 			rows[at] = rows[at - 1];

@@ -16,17 +16,16 @@ static void check_file(const char *file)
 
 static void print_rules(const char *name)
 {
-	static struct devlist l;
-	CLEAN_FD int dir = state_dir(name);
+	const struct devlist *l = live_list(name);
 
-	if (dir < 0 || devlist_restore(dir, &l) < 0)
+	if (!l)
 		fail();
-	if (l.rules.allow_default)
+	if (l->rules.allow_default)
 		puts("a *:* rwm");
-	for (unsigned i = 0; i < l.rules.n && !l.rules.allow_default; i++) {
+	for (unsigned i = 0; i < l->rules.n && !l->rules.allow_default; i++) {
 		char text[40];
 
-		rule_text(&l.rules.rule[i], text, sizeof(text));
+		rule_text(&l->rules.rule[i], text, sizeof(text));
 		puts(text);
 	}
 }

@@ -189,6 +189,8 @@ static void add_defines(struct load *l)
 	}
 }
 
+struct conf own_conf;
+
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
 {
 	return conf_load_list(c, NULL, file, sink, arg);

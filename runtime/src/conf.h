@@ -200,6 +200,8 @@ typedef void conf_sink(const struct conf_msg *msg, void *arg);
  */
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg);
 
+extern struct conf own_conf;            /* what a command reads into: one container's at a time */
+
 /* Lines read behind those of every later conf_load(): start -s KEY=VALUE. At most 64. */
 void conf_define(const char *line);
 

@@ -2,6 +2,7 @@
 /* sampan config check FILE... */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "conf_list.h"
 #include "json.h"
@@ -36,15 +37,14 @@ static void json_sink(const struct conf_msg *m, void *arg)
 /* 0: good; 1: errors, or it cannot be read. */
 static int check_one(const char *file, bool json, struct json_state *js)
 {
-	static struct conf conf;
 
 	errno = 0;
-	if (conf_load(&conf, file, json ? json_sink : conf_print, js) == 0) {
+	if (conf_load(&own_conf, file, json ? json_sink : conf_print, js) == 0) {
 		if (!json)
 			printf("%s: ok\n", file);
 		return 0;
 	}
-	if (conf.errors > 0)
+	if (own_conf.errors > 0)
 		return 1;
 	if (json) {
 		struct conf_msg m = { .at = { file, 0 }, .level = CONF_ERROR, .text = strerror(errno) };
@@ -73,16 +73,15 @@ static void show_json(const struct conf_list *list)
 
 static int show(const char *file, bool json)
 {
-	static struct conf_list list;
-	static struct conf conf;
+	struct conf_list *list = calloc(1, sizeof(*list));
 
-	if (conf_load_list(&conf, &list, file, conf_print, NULL) != 0)
+	if (!list || conf_load_list(&own_conf, list, file, conf_print, NULL) != 0)
 		return 1;
 	if (json) {
-		show_json(&list);
+		show_json(list);
 		return 0;
 	}
-	for (const char *p = NULL; (p = list_next(&list, p)) != NULL;)
+	for (const char *p = NULL; (p = list_next(list, p)) != NULL;)
 		printf("%s = %s\n", p, list_value(p));
 	return 0;
 }

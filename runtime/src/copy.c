@@ -20,7 +20,6 @@ static struct {
 	bool rename, snapshot, running_too, ephemeral, foreground, tmpfs, keep_data, keep_name, keep_mac;
 } want;
 
-static struct conf conf;
 static char rootfs[4 * PATH_LEN_MAX];   /* of the copy: the value of its lxc.rootfs.path */
 
 static bool inside(const char *path, const char *dir)
@@ -35,16 +34,16 @@ static bool inside(const char *path, const char *dir)
 /* overlay:LAYER...:UPPER becomes overlay:UPPER:LAYER...:NEW: what was written lies on top. */
 static int stack(const char *upper)
 {
-	const char *last = strrchr(conf.rootfs, ':');
+	const char *last = strrchr(own_conf.rootfs, ':');
 
-	if (conf.root_kind != ROOT_OVERLAY)
-		path_fmt(rootfs, sizeof(rootfs), "overlay:%s:%s", conf.rootfs, upper);
+	if (own_conf.root_kind != ROOT_OVERLAY)
+		path_fmt(rootfs, sizeof(rootfs), "overlay:%s:%s", own_conf.rootfs, upper);
 	else if (last[1] == '/')
 		path_fmt(rootfs, sizeof(rootfs), "overlay:%s:%.*s:%s", last + 1,
-			 (int)(last - conf.rootfs), conf.rootfs, upper);
+			 (int)(last - own_conf.rootfs), own_conf.rootfs, upper);
 	else                                    /* an upper layer in memory is gone by now */
-		path_fmt(rootfs, sizeof(rootfs), "overlay:%.*s:%s", (int)(last - conf.rootfs),
-			 conf.rootfs, upper);
+		path_fmt(rootfs, sizeof(rootfs), "overlay:%.*s:%s", (int)(last - own_conf.rootfs),
+			 own_conf.rootfs, upper);
 	return 0;
 }
 
@@ -78,11 +77,11 @@ static int fill(const struct ctr *old, const struct ctr *new, int dir)
 		.old_dir = old->dir, .new_dir = new->dir, .utsname = want.keep_name ? NULL : new->name,
 		.new_macs = !want.keep_mac, .ephemeral = want.ephemeral && !want.keep_data,
 	};
-	bool own = conf.rootfs && inside(conf.rootfs, old->dir);
+	bool own = own_conf.rootfs && inside(own_conf.rootfs, old->dir);
 	struct stat st;
 
 	if (want.snapshot || want.ephemeral) {
-		if (!conf.rootfs)
+		if (!own_conf.rootfs)
 			return err_plain("it has the host's root file system: nothing to put a layer on");
 		if (make_layers(new, dir) < 0)
 			return -1;
@@ -90,9 +89,9 @@ static int fill(const struct ctr *old, const struct ctr *new, int dir)
 		edit.rootfs = rootfs;
 		return clone_config(old->config, dir, "config", &edit);
 	}
-	if (conf.rootfs && !own && conf.root_kind != ROOT_OVERLAY && stat(conf.rootfs, &st) == 0 &&
-	    S_ISDIR(st.st_mode)) {
-		if (clone_fill(dir, old->dir, "snaps", NULL) < 0 || bring_in(new, dir, conf.rootfs) < 0)
+	if (own_conf.rootfs && !own && own_conf.root_kind != ROOT_OVERLAY &&
+	    stat(own_conf.rootfs, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (clone_fill(dir, old->dir, "snaps", NULL) < 0 || bring_in(new, dir, own_conf.rootfs) < 0)
 			return -1;
 		edit.rootfs = rootfs;
 		return unlinkat(dir, "config", 0) < 0 ? err_set("replace config") :
@@ -129,9 +128,9 @@ static int clone_hooks(const struct ctr *old, const struct ctr *new, char **rest
 	snprintf(source, sizeof(source), "LXC_SRC_NAME=%s", old->name);
 	for (int i = 0; i < nrest && i < HOOK_MORE_MAX - 1; i++)
 		more.args[i] = rest[i];
-	if (conf_load(&conf, new->config, conf_print_errors, NULL) < 0)
+	if (conf_load(&own_conf, new->config, conf_print_errors, NULL) < 0)
 		return err_plain("the configuration of the copy has errors");
-	return hooks_load(new, &conf) < 0 ? -1 : hooks_run(HOOK_CLONE, &more);
+	return hooks_load(new, &own_conf) < 0 ? -1 : hooks_run(HOOK_CLONE, &more);
 }
 
 static void clone_to(const struct ctr *old, const struct ctr *new, const struct args *a)
@@ -243,7 +242,7 @@ int cmd_copy(int argc, char **argv)
 
 	check();
 	clone_source(&old, a.name, a.lxcpath, want.running_too || want.ephemeral);
-	if (conf_load(&conf, old.config, conf_print_errors, NULL) < 0) {
+	if (conf_load(&own_conf, old.config, conf_print_errors, NULL) < 0) {
 		err_plain("%s has errors", old.config);
 		fail();
 	}

@@ -82,15 +82,14 @@ static void complete(FILE *out, const struct ctr *ctr, const struct conf *c)
 
 static void write_config(const struct ctr *ctr, const char *from)
 {
-	static struct conf conf;
 	char temporary[PATH_LEN_MAX];
 	char buf[OUTPUT_BYTES];
 	FILE out = { .bytes = buf };
 
-	if (from && conf_load(&conf, from, conf_print, NULL) < 0) {
-		if (conf.errors)
+	if (from && conf_load(&own_conf, from, conf_print, NULL) < 0) {
+		if (own_conf.errors)
 			err_plain("%s: %u error%s in the configuration; nothing was created", from,
-				  conf.errors, conf.errors == 1 ? "" : "s");
+				  own_conf.errors, own_conf.errors == 1 ? "" : "s");
 		else
 			err_set("read %s", from);
 		fail_create();
@@ -103,7 +102,7 @@ static void write_config(const struct ctr *ctr, const char *from)
 	}
 	if (from)
 		copy_to(&out, from);
-	complete(&out, ctr, from ? &conf : NULL);
+	complete(&out, ctr, from ? &own_conf : NULL);
 	if (fflush(&out) != 0 || close(out.fd) != 0 ||
 	    rename(temporary, ctr->config) < 0) {
 		err_set("write %s", ctr->config);

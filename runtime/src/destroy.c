@@ -26,8 +26,6 @@ static void refuse_mounts(const struct ctr *ctr)
 	fail();
 }
 
-static struct conf conf;
-
 /* Overlays of other containers that lie on this one would lose their ground. */
 static void refuse_clones(const struct ctr *ctr, const char *lxcpath)
 {
@@ -42,8 +40,8 @@ static void refuse_clones(const struct ctr *ctr, const char *lxcpath)
 		if (strcmp(list[i], ctr->name) == 0)
 			continue;
 		ctr_init(&other, list[i], lxcpath);
-		conf_load(&conf, other.config, conf_print_errors, NULL);
-		hit = conf.rootfs ? strstr(conf.rootfs, ctr->dir) : NULL;
+		conf_load(&own_conf, other.config, conf_print_errors, NULL);
+		hit = own_conf.rootfs ? strstr(own_conf.rootfs, ctr->dir) : NULL;
 		if (!hit || (hit[length] != '/' && hit[length] != ':'))
 			continue;
 		err_subject(ctr->name);
@@ -68,8 +66,8 @@ static void refuse_snapshots(const struct ctr *ctr)
 
 static int run_hooks(const struct ctr *ctr)
 {
-	conf_load(&conf, ctr->config, conf_print_errors, NULL);
-	return hooks_load(ctr, &conf) < 0 ? -1 : hooks_run(HOOK_DESTROY, NULL);
+	conf_load(&own_conf, ctr->config, conf_print_errors, NULL);
+	return hooks_load(ctr, &own_conf) < 0 ? -1 : hooks_run(HOOK_DESTROY, NULL);
 }
 
 int cmd_destroy(int argc, char **argv)

@@ -39,19 +39,18 @@ static int look_at(struct device *d, bool gone_too)
 /* A container without a list may use all devices: there is nothing to change. */
 static int change(const struct device *d, const struct state *st, const char *name, enum rule_verb verb)
 {
-	static struct devlist l;
-	CLEAN_FD int dir = state_dir(name);
+	struct devlist *l = live_list(name);
 	struct dev_rule rule = d->rule;
 	char text[40];
 
-	if (dir < 0 || devlist_restore(dir, &l) < 0)
+	if (!l)
 		return -1;
-	if (!l.rules.set)
+	if (!l->rules.set)
 		return 0;
 	if (verb == RULE_DENY) {
-		rules_add(&l.rules, verb, &rule);
-		if (rules_verdict(&l.rules, rule.type, rule.major, rule.minor, DEV_READ) ||
-		    rules_verdict(&l.rules, rule.type, rule.major, rule.minor, DEV_WRITE))
+		rules_add(&l->rules, verb, &rule);
+		if (rules_verdict(&l->rules, rule.type, rule.major, rule.minor, DEV_READ) ||
+		    rules_verdict(&l->rules, rule.type, rule.major, rule.minor, DEV_WRITE))
 			return err_plain("a wider rule of its list allows this device: it cannot be taken alone");
 	}
 	rule_text(&rule, text, sizeof(text));

@@ -155,10 +155,11 @@ int devlist_change(struct devlist *l, enum rule_verb verb, const char *value)
 
 /* ---- the file ------------------------------------------------------------------------ */
 
+static char text[FILE_MAX];
+
 /* "a" or "d" for the default, "n" for an own /dev; rules, lines asked for, "/" nodes. */
 int devlist_save(int statedir, const struct devlist *l, bool first)
 {
-	static char text[FILE_MAX];
 	const char *name = first ? "devices" : "devices.new";
 	CLEAN_FD int fd = -1;
 	size_t n = (size_t)sprintf(text, "%c%s\n", l->rules.allow_default ? 'a' : 'd', l->own_dev ? "n" : "");
@@ -182,7 +183,6 @@ int devlist_save(int statedir, const struct devlist *l, bool first)
 
 int devlist_restore(int statedir, struct devlist *l)
 {
-	static char text[FILE_MAX];
 	enum rule_verb verb;
 	char *line, *end;
 

@@ -149,17 +149,16 @@ static void print_value(const char *key, const char *value)
 /* What the configuration as a whole says, under the name that was asked for; a line a value. */
 static void print_keys(const struct ctr *ctr)
 {
-	static struct conf_list list;
-	static struct conf conf;
+	struct conf_list *list = want.keys.n ? calloc(1, sizeof(*list)) : NULL;
 	char name[CONF_LINE_MAX];
 
-	if (want.keys.n > 0)
-		conf_load_list(&conf, &list, ctr->config, quiet, NULL);
-	for (unsigned i = 0; i < want.keys.n; i++) {
+	if (list)
+		conf_load_list(&own_conf, list, ctr->config, quiet, NULL);
+	for (unsigned i = 0; list && i < want.keys.n; i++) {
 		bool any = false;
 
 		list_name(want.keys.item[i], name, sizeof(name));
-		for (const char *p = NULL; (p = list_next(&list, p)) != NULL;)
+		for (const char *p = NULL; (p = list_next(list, p)) != NULL;)
 			if (strcmp(p, name) == 0) {
 				print_value(want.keys.item[i], list_value(p));
 				any = true;

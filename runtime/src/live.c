@@ -26,6 +26,13 @@ static int enforce(const struct cg *cg)
 	return -1;
 }
 
+struct devlist *live_list(const char *name)
+{
+	CLEAN_FD int dir = state_dir(name);
+
+	return dir < 0 || devlist_restore(dir, &before) < 0 ? NULL : &before;
+}
+
 int live_device(const struct state *st, const char *name, enum rule_verb verb, const char *value)
 {
 	CLEAN_FD int dir = state_dir(name);

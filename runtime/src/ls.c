@@ -36,8 +36,6 @@ struct row {
 	char cell[COLUMNS][COLUMN_BYTES];
 };
 
-static struct conf conf;
-
 static bool shown(enum run_state s)
 {
 	if (want.running || want.frozen || want.stopped || want.active)
@@ -66,9 +64,9 @@ static bool in_groups(void)
 		unsigned i = 0;
 
 		snprintf(word, sizeof(word), "%.*s", (int)strcspn(p, ","), p);
-		while (i < conf.ngroup && strcmp(conf.group[i], word) != 0)
+		while (i < own_conf.ngroup && strcmp(own_conf.group[i], word) != 0)
 			i++;
-		if (i == conf.ngroup)
+		if (i == own_conf.ngroup)
 			return false;
 	}
 	return true;
@@ -147,12 +145,12 @@ static bool fill(struct row *r, const char *name, const char *lxcpath, bool deta
 		return false;
 	if (!details)
 		return true;
-	conf_load(&conf, r->ctr.config, no_message, NULL);
-	r->autostart = conf.start_auto;
+	conf_load(&own_conf, r->ctr.config, no_message, NULL);
+	r->autostart = own_conf.start_auto;
 	strcpy(r->cell[AUTOSTART], r->autostart ? "1" : "0");
 	strcpy(r->cell[UNPRIVILEGED], "false");
-	for (unsigned i = 0, used = 0; i < conf.ngroup && used + NAME_LEN_MAX + 2 < COLUMN_BYTES; i++)
-		used += (unsigned)sprintf(r->cell[GROUPS] + used, "%s%s", i ? "," : "", conf.group[i]);
+	for (unsigned i = 0, used = 0; i < own_conf.ngroup && used + NAME_LEN_MAX + 2 < COLUMN_BYTES; i++)
+		used += (unsigned)sprintf(r->cell[GROUPS] + used, "%s%s", i ? "," : "", own_conf.group[i]);
 	if (r->pid > 0)
 		fill_running(r, &st);
 	return in_groups();

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #include "sys.h"
@@ -99,15 +100,25 @@ struct block {
 	_Alignas(ALIGN) size_t size;
 };
 
+/* No static: those lie within 1 MB of the code (zigcc.py). Pages come when they are touched. */
 static struct {
 	size_t used;
-	_Alignas(ALIGN) char bytes[ARENA_BYTES];        /* pages come when they are touched */
+	char *bytes;
 } arena;
 
 static void *take(size_t size)
 {
-	struct block *b = (void *)(arena.bytes + arena.used);
+	struct block *b;
 
+	if (!arena.bytes) {
+		void *pages = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (pages == MAP_FAILED)
+			return NULL;
+		arena.bytes = pages;
+	}
+	b = (void *)(arena.bytes + arena.used);
 	if (size > ARENA_BYTES - 2 * ALIGN - arena.used) {
 		errno = ENOMEM;
 		return NULL;

@@ -70,12 +70,13 @@ static int annotate(int dir)
 /* Only what lies in the folder can be taken along. */
 static void check_root(const struct ctr *ctr)
 {
-	static struct conf conf;
 	size_t n = strlen(ctr->dir);
 	const char *root;
 
-	conf_load(&conf, ctr->config, conf_print, NULL);
-	root = conf.rootfs && conf.root_kind == ROOT_OVERLAY ? strrchr(conf.rootfs, ':') + 1 : conf.rootfs;
+	conf_load(&own_conf, ctr->config, conf_print, NULL);
+	root = own_conf.rootfs;
+	if (root && own_conf.root_kind == ROOT_OVERLAY)
+		root = strrchr(root, ':') + 1;
 	if (!root || root[0] != '/' || (strncmp(root, ctr->dir, n) == 0 && root[n] == '/'))
 		return;
 	err_plain("its root file system %s lies outside of %s: a snapshot would not hold it", root,

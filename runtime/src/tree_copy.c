@@ -76,19 +76,21 @@ static int copy_data(int in, int out, off_t size)
 
 static int copy_xattrs(int from, int to, const char *name)
 {
-	static char names[XATTR_BYTES], value[XATTR_BYTES];
+	static char *names;
 	char src[PATH_LEN_MAX], dst[PATH_LEN_MAX];
 	ssize_t n;
 
 	snprintf(src, sizeof(src), "/proc/self/fd/%d/%s", from, name);
 	snprintf(dst, sizeof(dst), "/proc/self/fd/%d/%s", to, name);
-	n = llistxattr(src, names, sizeof(names));
+	if (!names && !(names = malloc(2 * XATTR_BYTES)))
+		return -1;
+	n = llistxattr(src, names, XATTR_BYTES);
 	if (n < 0)
 		return errno == ENOTSUP ? 0 : -1;
 	for (char *p = names; p < names + n; p += strlen(p) + 1) {
-		ssize_t size = lgetxattr(src, p, value, sizeof(value));
+		ssize_t size = lgetxattr(src, p, names + XATTR_BYTES, XATTR_BYTES);
 
-		if (size < 0 || lsetxattr(dst, p, value, (size_t)size, 0) < 0)
+		if (size < 0 || lsetxattr(dst, p, names + XATTR_BYTES, (size_t)size, 0) < 0)
 			return -1;
 	}
 	return 0;
