@@ -16,22 +16,26 @@ from sampan.core.errors import EXIT_USAGE, SampanError
 @click.option("--board", default="", help="Which board a serial line is of.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, not to board/BOARD/facts.")
 @click.option("--force", is_flag=True, help="Replace other facts of the same board and kernel.")
-def probe(target: str, board: str, out: Path | None, force: bool) -> None:
+@click.pass_context
+def probe(context: click.Context, target: str, board: str, out: Path | None, force: bool) -> None:
     """Probe TARGET over its serial console, and record the facts.
 
-    TARGET is qemu:BOARD (its image is booted) or a serial line such as /dev/ttyUSB0?baud=115200 with --board.
+    TARGET is qemu:BOARD (its image is booted), a machine that runs (qemu:BOARD:INSTANCE), a serial line such as
+    /dev/ttyUSB0?baud=115200, or a name of targets.toml. A line's board is told by --board, ?board= or targets.toml.
     """
     # QEMU's modules cost more to import than all other subcommands do.
-    from sampan.cli.boot import build_if_absent
-    from sampan.control import target as targets
+    from sampan.control import shells
     from sampan.control.verify import probe as ask
 
-    if target.startswith("qemu:"):
+    boots = shells.boots(target, running=bool(context.obj))
+    if boots:
+        from sampan.cli.boot import build_if_absent
+
         tools.ensure(["boot"])
-        build_if_absent(target.removeprefix("qemu:"))
-    elif "/" in target and not board:
-        raise SampanError(f"{target}: which board is it?", hint="--board NAME", code=EXIT_USAGE)
-    with targets.opened(target, board) as opened:
+        build_if_absent(boots)
+    with shells.opened(target, board, running=bool(context.obj)) as opened:
+        if not opened.board:
+            raise SampanError(f"{target}: which board is it?", hint="--board NAME", code=EXIT_USAGE)
         found = ask(opened.shell, opened.board)
     keep(found, out, force)
 

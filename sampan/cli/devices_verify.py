@@ -24,25 +24,30 @@ _VERDICT = {True: "allowed", False: "refused"}
 @click.option("--board", default="", help="Which board a serial line is of.")
 @click.option("--cgroup", default="v2", show_default=True, help="Layout that a QEMU board boots with.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def verify(target: str, container: str, policy: Path | None, board: str, cgroup: str, as_json: bool) -> None:
+@click.pass_context
+def verify(
+    context: click.Context, target: str, container: str, policy: Path | None, board: str, cgroup: str, as_json: bool
+) -> None:
     """Ask TARGET's kernel what a container may do to every device, and compare with its policy.
 
-    TARGET is qemu:BOARD (its image is booted) or a serial line such as /dev/ttyUSB0?baud=115200. NAME is a
-    container on the target; or, where there is none of that name, a configuration of configs/containers or a
-    FILE, whose device rules a throw-away container gets. No driver is opened but those of /dev/null, zero,
-    full, random and urandom.
+    TARGET is qemu:BOARD (its image is booted), a machine that runs (qemu:BOARD:INSTANCE), a serial line such as
+    /dev/ttyUSB0?baud=115200, or a name of targets.toml. NAME is a container on the target; or, where there is none
+    of that name, a configuration of configs/containers or a FILE, whose device rules a throw-away container gets.
+    No driver is opened but those of /dev/null, zero, full, random and urandom.
 
     Exit status 1 when the kernel does something else than the policy says.
     """
     # QEMU's modules cost more to import than all other subcommands do.
-    from sampan.cli.boot import build_if_absent
-    from sampan.control import target as targets
+    from sampan.control import shells
 
     wanted = policyfile.read(policy) if policy else None
-    if target.startswith("qemu:"):
+    boots = shells.boots(target, running=bool(context.obj))
+    if boots:
+        from sampan.cli.boot import build_if_absent
+
         tools.ensure(["boot"])
-        build_if_absent(target.removeprefix("qemu:"))
-    with targets.opened(target, board, cgroup=cgroup) as opened:
+        build_if_absent(boots)
+    with shells.opened(target, board, cgroup=cgroup, running=bool(context.obj)) as opened:
         found = _verified(opened, container, wanted)
     path = proof.save(found)
     if as_json:
@@ -56,9 +61,9 @@ def verify(target: str, container: str, policy: Path | None, board: str, cgroup:
 
 def _verified(opened: object, container: str, wanted: policyfile.Policy | None) -> proof.Proof:
     from sampan.control import verify as verifier
-    from sampan.control.target import Target
+    from sampan.control.shells import Subject
 
-    assert isinstance(opened, Target)
+    assert isinstance(opened, Subject)
     if verifier.exists(opened.shell, container):
         if not verifier.running(opened.shell, container):
             raise SampanError(f"{container} does not run", hint=f"lxc-start -n {container}")

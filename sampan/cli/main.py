@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "boot": ("boot", "Boot a board's image under QEMU and talk to its serial console."),
     "vm": ("vm", "Machines under QEMU in the background: up, down, ls, console, ..."),
     "on": ("on", "Run a verb on a target over its serial line: ls, start, exec, shell, push, ..."),
+    "terminal": ("terminal", "A terminal on a target's line, beside what else runs over it."),
     "size": ("size", "Tell where the bytes of an image went."),
     "config": ("config", "Check, show and convert container configurations."),
     "devices": ("devices", "Device numbers and allow-lists: by name, per board, explained."),

@@ -14,7 +14,9 @@ from types import FrameType
 
 import click
 
-from sampan.control.client import END, NOTE, STDERR, STDOUT, Connection, Line, resolve
+from sampan.control.client import Connection
+from sampan.control.packets import Kind
+from sampan.control.target import Line, resolve
 from sampan.core.errors import EXIT_USAGE, SampanError
 
 #: Verbs that a person sits at: a terminal over there when there is one here.
@@ -76,7 +78,7 @@ def _join(connection: Connection, forward: signal.Signals | None = None) -> int:
                 reading = _pass_on(connection, os.read(0, 65536))
             if connection.fileno() in ready:
                 for kind, payload in connection.read():
-                    if kind == END:
+                    if kind == Kind.END:
                         return int(json.loads(payload)["status"])
                     _show(kind, payload)
         except KeyboardInterrupt:
@@ -95,14 +97,14 @@ def _pass_on(connection: Connection, data: bytes) -> bool:
     return bool(data)
 
 
-def _show(kind: int, payload: bytes) -> None:
-    if kind == NOTE:
+def _show(kind: Kind, payload: bytes) -> None:
+    if kind == Kind.NOTE:
         print(f"[sampan: {payload.decode()}]", file=sys.stderr, flush=True)
         return
     view = memoryview(payload)
     while view:
-        view = view[os.write(1 if kind == STDOUT else 2, view) :]
-    assert kind in (STDOUT, STDERR)
+        view = view[os.write(1 if kind == Kind.STDOUT else 2, view) :]
+    assert kind in (Kind.STDOUT, Kind.STDERR)
 
 
 def _after_dashes(words: list[str]) -> list[str]:
@@ -147,7 +149,7 @@ def _files(line: Line, words: list[str], *, push: bool) -> int:
     if len(words) != 2:
         raise SampanError("from where, to where?", hint="push FILE PATH, pull PATH FILE", code=EXIT_USAGE)
     began = time.monotonic()
-    target = Target(line, lambda text: _show(NOTE, text.encode()))
+    target = Target(line, lambda text: _show(Kind.NOTE, text.encode()))
     if push:
         target.push(words[0], words[1])
         size = os.path.getsize(words[0])

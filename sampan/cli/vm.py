@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -105,13 +104,6 @@ def screenshot(name: str, out: str) -> None:
     path = Path(out or f"{name}.png")
     vm.screenshot(name, path)
     print(shown(path.absolute()))
-
-
-@command.command("console")
-@click.argument("name")
-def console(name: str) -> None:
-    """Join your terminal with a machine's console; Ctrl-a x leaves it running."""
-    sys.exit(vm.terminal(name))
 
 
 @command.command("plug")

@@ -1,8 +1,14 @@
-"""From a line in any state to an agent that answers: is one there, else log in and start it."""
+"""From a line in any state to an agent that answers: is one there, else log in and start it.
+
+Whatever else stands there is recognised and said: a boot loader, a program that is no shell, an
+unfinished command, another bit rate, a dead kernel, silence.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +18,28 @@ from sampan.serial import shell
 from sampan.serial.agent import AgentSession, NoAgent
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
-from sampan.serial.errors import ConsoleError, LoginTimeout
+from sampan.serial.errors import ConsoleError, KernelPanic, LoginTimeout
 from sampan.serial.session import LOGIN_SECONDS, Session
 
 _THERE_SECONDS = 0.5  #: an agent that runs answers at once, or within a round trip of a slow adapter
 _PROMPT_SECONDS = 1.5
 _SHELL_SECONDS = 3.0
+_SILENT_SECONDS = 20.0  #: a board that boots says something sooner
+_DEAD_SECONDS = 3.0  #: the same after a panic
+_ECHO_SECONDS = 12.0  #: a board that boots says more than what was typed
+_SCREEN_SECONDS = 5.0
+_STEP = 0.2
 _START = b"sampan agent\n"
-_PROMPTS = [b"login: ", b"assword: ", b"# ", b"$ ", b"=> "]
+#: Ctrl-U first: what somebody left half-typed must not be run by our newline.
+_KNOCK = b"\x15\n"
+_LOADERS = (b"=> ", b"U-Boot> ", b"u-boot# ", b"grub> ", b"barebox@")
+_PROMPTS = [b"login: ", b"assword: ", b"# ", b"$ ", *_LOADERS]
+_LOADER_SAYS = re.compile(rb"Unknown command .*help|Hit any key to stop autoboot")
+_SCREEN = re.compile(rb"\x1b\[\d*(;\d*)?[HJ]|\x1b\[\?(25|1049)[hl]")
+_CONTINUED = re.compile(r"(^|\s)> $")
+_AT_PROMPT = re.compile(r"(login: |[#$] )$|^$")
+_AT_TERMINAL = "`sampan terminal TARGET` shows it"
+_STRANGE = 4  #: bytes that no console prints
 
 
 class BootLoader(ConsoleError):
@@ -28,6 +48,18 @@ class BootLoader(ConsoleError):
 
 class NoSampan(ConsoleError):
     """The target has a shell and no agent."""
+
+
+class NotAtPrompt(ConsoleError):
+    """Something reads what is typed, and it is no shell at its prompt."""
+
+
+class Silent(ConsoleError):
+    """Nothing at all comes from the board."""
+
+
+class WrongRate(ConsoleError):
+    """What comes is no text: the two sides have different bit rates."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +71,39 @@ class Login:
     timeout: float = LOGIN_SECONDS
 
 
-async def agent_on(console: Console, login: Login, say: Callable[[str], None]) -> AgentSession:
+@dataclass(frozen=True)
+class State:
+    """What the owner of the line knows of it."""
+
+    panic: str = ""  #: of the kernel, after which nothing came up yet
+    hush: Callable[[bool], None] = lambda hush: None  #: called around what nobody wants to read
+
+
+def refuse_if_typing(typist: str, last: str) -> None:
+    """Type nothing while a person at a terminal of this line is in the middle of something.
+
+    `last` is the line on the console that is not ended.
+    """
+    if typist and not _AT_PROMPT.search(last):
+        what = f"{typist} is at a terminal on this line, and not at an empty prompt: {last.strip()!r}"
+        raise SampanError(what, hint="finish there what is begun, or quit that terminal")
+
+
+async def agent_on(console: Console, login: Login, say: Callable[[str], None], state: State) -> AgentSession:
     """A session with the agent on `console`; starts it by one line at the login shell when none runs.
 
-    Raises LoginTimeout, LoginRefused, BootLoader, KernelPanic, NoSampan, or why the line ended.
+    Raises LoginRefused, KernelPanic, an error of this module, or why the line ended.
     """
+    state.hush(True)
     session = AgentSession(console)
     with contextlib.suppress(NoAgent):
         await session.start(_THERE_SECONDS)
         return session
     if console.ended:
         await console.fail_ended()
-    await reach_shell(console, login, say)
+    state.hush(False)
+    await reach_shell(console, login, say, state.panic)
+    state.hush(True)
     console.clear()
     await console.write(_START)
     session = AgentSession(console)
@@ -61,31 +114,95 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None]) -
         if b"not found" in said or b"unknown verb" in said:
             hint = "an image of sampan's has it; so has any that got runtime/'s binary as /usr/bin/sampan"
             raise console.error(NoSampan, "the target has no sampan with an agent", hint) from None
-        hint = "a wrong baud rate shows as garbage above" if _garbled(console) else ""
-        raise console.error(NoAgent, error.what, hint) from None
+        raise console.error(NoAgent, error.what, "a very noisy line, or the agent was ended at once") from None
     return session
 
 
-async def reach_shell(console: Console, login: Login, say: Callable[[str], None]) -> None:
+async def reach_shell(console: Console, login: Login, say: Callable[[str], None], panic: str = "") -> None:
     """A shell at its prompt, from whatever the line shows now."""
     console.clear()
-    await console.write(b"\n")
+    await console.write(_KNOCK)
     match = await console.poll(_PROMPTS, Deadline(console.clock, _PROMPT_SECONDS))
-    if match is not None and match.needle == b"=> ":
-        raise console.error(
-            BootLoader, "the board stands in its boot loader (U-Boot)", "type `boot` at `sampan terminal`"
-        )
+    if match is not None and match.needle in _LOADERS:
+        raise _loader(console)
     if match is not None and match.needle in (b"# ", b"$ ") and await _is_shell(console):
         return
-    say(f"logging in as {login.user}")
+    if match is None and _CONTINUED.search((console.log.tail() or [""])[-1]):
+        what = 'the shell waits for the rest of a command (its prompt is "> ")'
+        raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there gives the command up")
+    say(f"logging in as {login.user}" if match else "no prompt yet: waiting for a login")
     await console.write(b"\n")
+    await _log_in(console, login, panic)
+
+
+async def _log_in(console: Console, login: Login, panic: str) -> None:
+    """Session.login, given up as soon as it is clear what stands there instead of a login."""
+    typing = asyncio.ensure_future(Session(console).login(login.user, login.password, login.timeout))
+    waiting = _Waiting(console, panic)
     try:
-        await Session(console).login(login.user, login.password, login.timeout)
-    except LoginTimeout as error:
-        if _garbled(console):
-            hint = "the bytes look like another baud rate: ?baud=RATE behind the device"
-            raise console.error(LoginTimeout, error.what, hint) from None
+        while not typing.done():
+            await asyncio.wait([typing], timeout=_STEP)
+            if not typing.done():
+                waiting.look()
+        await typing
+    except LoginTimeout:
+        waiting.look(late=True)
         raise
+    finally:
+        typing.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ConsoleError):
+            await typing
+        waiting.close()
+
+
+class _Waiting:
+    """Looks at what comes while a login is awaited, and raises what it shows."""
+
+    def __init__(self, console: Console, panic: str) -> None:
+        self._console = console
+        self._panic = panic
+        self._began = console.clock.now()
+        self._heard = bytearray()
+        self._sent_before = console.sent
+        self.close = console.tap(self._heard.extend)
+
+    def look(self, *, late: bool = False) -> None:
+        """`late`: the login's time is over. Raises when it is clear what stands there."""
+        console, heard = self._console, bytes(self._heard)
+        after = console.clock.now() - self._began
+        if b"login: " in heard or b"assword: " in heard:
+            return  # a login there is; what becomes of it is its own matter
+        if not heard.strip() and after > (_DEAD_SECONDS if self._panic else _SILENT_SECONDS):
+            self._raise_silence()
+        if _LOADER_SAYS.search(heard) and (late or after > _SCREEN_SECONDS):
+            raise _loader(console)
+        if strange(heard) and (late or after > _SCREEN_SECONDS):
+            hint = "?baud=RATE behind the device: 115200 is usual, then 1500000, 921600, 57600, 38400, 9600"
+            raise console.error(
+                WrongRate, f"what comes over {console.transport.description} is no text: another bit rate?", hint
+            )
+        echoed = len(heard) <= 2 * (console.sent - self._sent_before) + 16
+        if _SCREEN.search(heard) and b"\n[ " not in heard and (late or after > _SCREEN_SECONDS):
+            what = "a program that draws on the screen (vi, top, ...) has the terminal, and no shell"
+            raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; end the program there")
+        if heard and echoed and (late or after > _ECHO_SECONDS):
+            what = "what is typed comes back and nothing answers: a program is in the foreground, and no shell"
+            raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there may end it")
+
+    def _raise_silence(self) -> None:
+        console = self._console
+        if self._panic:
+            what = f"the kernel has panicked and is dead: {self._panic}"
+            raise console.error(KernelPanic, what, "reset the board; panic=5 on its command line makes it reboot")
+        hint = "is the board on, RX and TX crossed, the console on this UART?"
+        if "://" in console.transport.description:
+            hint += " Does another client have the line?"
+        raise console.error(Silent, "nothing at all comes from the board", hint)
+
+
+def _loader(console: Console) -> BootLoader:
+    what = "the board stands in its boot loader (U-Boot), no Linux runs"
+    return console.error(BootLoader, what, "type `boot` at `sampan terminal TARGET`")
 
 
 async def _is_shell(console: Console) -> bool:
@@ -93,16 +210,14 @@ async def _is_shell(console: Console) -> bool:
     nonce = secrets.token_hex(4)
     await console.write(shell.probe_line(nonce))
     mark = shell.MARK + b"P" + nonce.encode()
-    return await console.poll([mark], Deadline(console.clock, _SHELL_SECONDS)) is not None
+    match = await console.poll([mark, b"Unknown command"], Deadline(console.clock, _SHELL_SECONDS))
+    if match is not None and match.needle != mark:
+        raise _loader(console)
+    return match is not None
 
 
-def _garbled(console: Console) -> bool:
+def strange(heard: bytes) -> bool:
     """Mostly bytes that no console prints: two rates that do not agree."""
-    text = "".join(console.log.tail())
-    strange = text.count("\\x") * 4
-    return strange > 40 and strange * 2 > len(text)
-
-
-def reason_of(error: BaseException) -> str:
-    """One line of an error, for those whose programs end by it."""
-    return error.message.splitlines()[0] if isinstance(error, SampanError) else str(error)
+    text = heard.decode("utf-8", errors="replace")
+    count = sum(char == "\ufffd" or (char < " " and char not in "\a\b\t\n\r\x1b") for char in text)
+    return count >= _STRANGE and count * 3 > len(text)

@@ -9,183 +9,55 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import sys
-from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from sampan.control import bringup
-from sampan.control.lines import (
-    END,
-    EOF,
-    FAILURE,
-    INPUT,
-    NOTE,
-    PACKET,
-    PACKET_MAX,
-    REQUEST,
-    SIGNAL,
-    SIZE,
-    STDERR,
-    STDOUT,
-    LinePlace,
-    packet,
-)
+from sampan.control.lines import LinePlace, Owner
+from sampan.control.visitor import Keyboard, Visitor, record_of
 from sampan.core.errors import SampanError
+from sampan.core.files import write_bytes
 from sampan.serial.agent import AgentSession
+from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.log import LineLog
-from sampan.serial.mux import Channel, End, Flag, Stream
 from sampan.serial.ports import open_port
 
 AGENT_IDLE = 20.0  #: seconds after the last program until the agent gives the line back
 BROKER_IDLE = 60.0  #: seconds without a client until the broker ends
-_INPUT_WAITS = 65536  #: bytes of a client's stdin that wait for the line
-_LOG_MAX = 8 << 20
-
-
-class Client:
-    """One connection: one request."""
-
-    def __init__(self, broker: Broker, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.broker = broker
-        self.reader = reader
-        self.writer = writer
-        self._room = asyncio.Event()
-        self._unsent = 0
-
-    def send(self, kind: int, payload: bytes = b"") -> None:
-        if not self.writer.is_closing():
-            self.writer.write(packet(kind, payload))
-
-    def note(self, text: str) -> None:
-        self.send(NOTE, text.encode())
-
-    def fail(self, error: SampanError) -> None:
-        record = {"message": error.message, "hint": error.hint, "code": error.code}
-        self.send(FAILURE, json.dumps(record).encode())
-
-    async def packet(self) -> tuple[int, bytes] | None:
-        """The next packet; None at the end."""
-        try:
-            size, kind = PACKET.unpack(await self.reader.readexactly(PACKET.size))
-            return (kind, await self.reader.readexactly(size)) if size <= PACKET_MAX else None
-        except (asyncio.IncompleteReadError, OSError):
-            return None
-
-    async def serve(self) -> None:
-        first = await self.packet()
-        if first is None or first[0] != REQUEST:
-            return
-        request = json.loads(first[1])
-        try:
-            if request["do"] == "run":
-                await self._run(request)
-            elif request["do"] == "terminal":
-                await self._terminal(take=bool(request.get("take", True)))
-            elif request["do"] == "info":
-                session = await self.broker.agent(self)
-                record = {"codec": session.link.codec, "round_trip": session.link.flight.round_trip}
-                self.send(END, json.dumps(record).encode())
-        except SampanError as error:
-            self.fail(error)
-
-    async def _run(self, request: dict[str, Any]) -> None:
-        session = await self.broker.agent(self)
-        flags = (Flag.TERMINAL if request.get("terminal") else 0) | (Flag.VERB if request.get("verb") else 0)
-        flags |= Flag.URGENT if request.get("urgent") else 0
-        rows, columns = request.get("size") or (24, 80)
-        channel = session.open(
-            request["words"],
-            flags=flags,
-            environment=request.get("environment") or {},
-            rows=rows,
-            columns=columns,
-            ident=bytes.fromhex(request.get("ident", "")),
-        )
-        done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        channel.on_data = lambda stream, data: self._output(channel, session, stream, data)
-        channel.on_end = lambda end: None if done.done() else done.set_result(end)
-        channel.on_room = self._room.set
-        feeding: asyncio.Future[None] = asyncio.ensure_future(self._feed(channel, session))
-        waiting: set[asyncio.Future[Any]] = {done, feeding}
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if not done.done():  # the client is gone
-                channel.close()
-                session.kick()
-                return
-            end = done.result()
-            if end.failure:
-                lost = not session.link.up
-                raise SampanError(end.failure, hint="how far the command came is unknown" if lost else "")
-            self.send(END, json.dumps({"status": end.exit_code, "repeated": end.repeated}).encode())
-        finally:
-            feeding.cancel()
-            self.broker.touch()
-
-    def _output(self, channel: Channel, session: AgentSession, stream: Stream, data: bytes) -> None:
-        self.send(STDOUT if stream == Stream.STDOUT else STDERR, data)
-        # Credit goes back when the client has taken it: its pipe holds up its program alone.
-        self._unsent += len(data)
-        if self.writer.transport.get_write_buffer_size() == 0:
-            channel.consumed(self._unsent)
-            self._unsent = 0
-        else:
-            asyncio.ensure_future(self._drained(channel, session))
-
-    async def _drained(self, channel: Channel, session: AgentSession) -> None:
-        with contextlib.suppress(OSError):
-            await self.writer.drain()
-        count, self._unsent = self._unsent, 0
-        channel.consumed(count)
-        session.kick()
-
-    async def _feed(self, channel: Channel, session: AgentSession) -> None:
-        """The client's input, as fast as the line takes it."""
-        while (item := await self.packet()) is not None:
-            kind, payload = item
-            if kind == INPUT:
-                channel.write(payload)
-            elif kind == EOF:
-                channel.close_input()
-            elif kind == SIGNAL:
-                channel.signal(payload[0])
-            elif kind == SIZE:
-                rows, columns = payload.split()
-                channel.resize(int(rows), int(columns))
-            session.kick()
-            while channel.waiting > _INPUT_WAITS and not channel.ended:
-                self._room.clear()
-                await self._room.wait()
-
-    async def _terminal(self, *, take: bool) -> None:
-        """The console itself: everything that is no frame, and keys when it is taken."""
-        stop = self.broker.console.tap(lambda data: self.send(STDOUT, data))
-        try:
-            if take:
-                await self.broker.leave_agent()
-            while (item := await self.packet()) is not None:
-                if item[0] == INPUT and take:
-                    await self.broker.type(item[1])
-        finally:
-            stop()
+_LOG_MAX = 4 << 20  #: bytes; with the older ones five times as much
+_RECENT = 4096  #: bytes of the console that a new terminal begins with
+_LEFT = b"sampan agent: "  #: what the agent says when the line is the shell's again
+_LEFT_SECONDS = 1.5
+_CURSOR_QUESTION = b"\x1b[6n"
+#: What no line says while an agent serves it, unless the board was reset.
+_BOOTS = (b"Linux version ", b"U-Boot ", b" login: ")
 
 
 class Broker:
     """One line and its clients. On one loop."""
 
-    def __init__(self, console: Console, login: bringup.Login) -> None:
+    def __init__(self, console: Console, baud: int) -> None:
         self.console = console
-        self._login = login
+        self.keyboard = Keyboard()
+        self.terminals: set[Visitor] = set()
+        self._baud = baud
         self._session: AgentSession | None = None
         self._starting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._used = self._loop.time()
-        self._clients: set[asyncio.Task[None]] = set()
+        self._visitors: dict[asyncio.Task[None], Visitor] = {}
+        self._over = False
+        self._panic = ""  #: of a board that has not come back since
+        self._recent = b""
+        self._hush = False  #: terminals are shown nothing
+        console.tap(self._watch)
 
-    async def agent(self, client: Client) -> AgentSession:
+    # ---- the agent
+
+    async def agent(self, visitor: Visitor, login: bringup.Login) -> AgentSession:
         """The session, begun when there is none."""
         async with self._starting:
             self.touch()
@@ -193,67 +65,155 @@ class Broker:
                 return self._session
             if self._session is not None:
                 await self._session.stop()
-            self._session = await bringup.agent_on(self.console, self._login, client.note)
+                self._session = None
+            if self.console.panicked:
+                self._panic = self.console.panicked
+                self.console.rebooted()
+            bringup.refuse_if_typing(self.keyboard.holder, _last_line(self._recent))
+            state = bringup.State(self._panic, self._hushed)
+            for terminal in self.terminals:
+                terminal.note(f"an agent takes the line, for {visitor.who}: {visitor.doing}")
+            try:
+                self._session = await bringup.agent_on(self.console, login, visitor.note, state)
+            finally:
+                self._hush = False
+            self._panic = ""
             return self._session
 
     def touch(self) -> None:
         """Somebody uses the line now."""
         self._used = self._loop.time()
 
+    @property
+    def busy(self) -> list[str]:
+        """What programs run over the line."""
+        return [visitor.doing for visitor in self._visitors.values() if visitor.doing]
+
     async def leave_agent(self) -> None:
         """Give the line back to its shell, unless a program runs."""
         async with self._starting:
             if self._session is not None and not self._session.mux.channels:
                 session, self._session = self._session, None
+                self.console.clear()
                 await session.leave()
+                # Only then is the line the shell's: until then the agent drops what is typed.
+                with contextlib.suppress(SampanError):
+                    await self.console.poll([_LEFT], Deadline(self.console.clock, _LEFT_SECONDS))
 
-    async def type(self, keys: bytes) -> None:
+    def _watch(self, data: bytes) -> None:
+        """Notices on the console that the agent's session is over."""
+        seen = self._recent[-16:] + data
+        self._recent = (self._recent + data)[-_RECENT:]
+        # Whoever types answers the shell's question for the cursor; while nobody may, we do.
+        self.console.answers_cursor = self._starting.locked() or not self.keyboard.answers
+        session = self._session
+        if session is None or not session.up:
+            return
+        if self.console.panicked:
+            session.lost(f"the kernel panicked: {self.console.panicked}")
+        elif any(words in seen for words in _BOOTS):
+            session.lost("the board has rebooted")
+
+    # ---- terminals
+
+    def recent(self) -> bytes:
+        """What the console showed last, from the beginning of a line."""
+        text = self._recent
+        return text if len(text) < _RECENT else text.partition(b"\n")[2]
+
+    def for_terminals(self, data: bytes) -> bytes:
+        """What a person need not see is taken out: how an agent is looked for and begun, answered questions."""
+        if self._hush:
+            return b""
+        return data.replace(_CURSOR_QUESTION, b"") if self.console.answers_cursor else data
+
+    def _hushed(self, hush: bool) -> None:
+        self._hush = hush
+
+    async def type(self, visitor: Visitor, keys: bytes) -> None:
         """A person's keys; they wait while programs run over the line."""
+        told = False
         while self._session is not None and self._session.up:
             if not self._session.mux.channels:
                 await self.leave_agent()
+                continue
+            if not told:
+                visitor.note(f"your keys wait until the line is free of: {', '.join(self.busy)}")
+                told = True
             await asyncio.sleep(0.05)
-        await self.console.write(keys)
+        async with self._starting:
+            await self.console.transport.write(keys)  # not to the log: it may be a password
+
+    # ---- life
+
+    def end(self, visitor: Visitor, baud: int) -> None:
+        """Close the line, for somebody who wants it at another rate."""
+        others = [other.who for other in self._visitors.values() if other is not visitor]
+        if others:
+            raise SampanError(
+                f"the line is open at {self._baud} baud and in use ({'; '.join(others)})",
+                hint=f"?baud={self._baud}, or end that program first",
+            )
+        self._over = True
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
+        visitor = self._visitors[task] = Visitor(self, reader, writer)
         try:
-            await Client(self, reader, writer).serve()
+            await visitor.serve()
             with contextlib.suppress(OSError):
                 await writer.drain()
+            while self._over:  # its end is our answer
+                await asyncio.sleep(1.0)
         finally:
-            self._clients.discard(task)
+            del self._visitors[task]
             self.touch()
             writer.close()
 
-    async def run(self, path: Path, ready: int) -> None:
+    async def run(self, place: LinePlace, ready: int) -> None:
         """Serve until the line ends or nobody has come for a while."""
         old = os.umask(0o177)
-        path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self.serve, path)
+        place.socket.unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(self.serve, place.socket)
         os.umask(old)
         os.write(ready, b"ready\n")
         os.close(ready)
-        while not self.console.ended:
-            await asyncio.sleep(0.5)
+        while not (self.console.ended or self._over):
+            await asyncio.sleep(0.1 if self.terminals else 0.5)
             idle = self._loop.time() - self._used
             if self._session is not None and not self._session.mux.channels and idle > AGENT_IDLE:
                 await self.leave_agent()
-            if not self._clients and idle > BROKER_IDLE:
+            if not self._visitors and idle > BROKER_IDLE:
                 break
-        path.unlink(missing_ok=True)
+        place.socket.unlink(missing_ok=True)
         server.close()
+        await self._say_end()
+
+    async def _say_end(self) -> None:
+        """Everybody who is here is told why the line ended."""
+        why: SampanError | None = None
+        if self.console.ended:
+            try:
+                await self.console.fail_ended()
+            except SampanError as error:
+                why = error
         if self._session is not None:
-            if self.console.ended:
-                self._session.lost("the line ended")
+            if why is not None:
+                self._session.lost(why.message.partition("\n")[0])
             await self._session.leave()
-        if self._clients:
-            await asyncio.wait(self._clients, timeout=1.0)
+        for visitor in list(self.terminals):
+            visitor.fail(why or SampanError("the line was closed"))
+        if self._visitors and not self._over:
+            await asyncio.wait(self._visitors, timeout=1.0)
 
 
-async def _main(url: str, baud: int, login: bringup.Login, pid: int, ready: int) -> None:
+def _last_line(recent: bytes) -> str:
+    text = recent.replace(_CURSOR_QUESTION, b"").rpartition(b"\n")[2]
+    return text.decode(errors="replace").strip("\r")
+
+
+async def _main(url: str, baud: int, machine: str, ready: int) -> None:
     place = LinePlace(url)
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -261,32 +221,31 @@ async def _main(url: str, baud: int, login: bringup.Login, pid: int, ready: int)
     except BlockingIOError:
         os.write(ready, b"ready\n")  # somebody else was faster: clients find that one
         return
-    transport = open_port(url, baud)
-    if place.log.exists() and place.log.stat().st_size:
-        place.log.replace(place.log.with_name("console.log.1"))
-    clock = None
-    if pid:
-        from sampan.qemu.process import MachineClock
+    log = LineLog(place.log, keep=_LOG_MAX)
+    if machine:
+        from sampan.qemu import vm
 
-        clock = MachineClock(pid)
-    console = Console(transport, LineLog(place.log), clock)
+        console = vm.console(machine, log)
+    else:
+        console = Console(open_port(url, baud), log)
+    log.note(f"{console.transport.description}: opened by pid {os.getpid()}")
+    write_bytes(place.owner, msgspec.json.encode(Owner(url, baud, os.getpid())), mode=0o600)
     console.start()
     try:
-        await Broker(console, login).run(place.socket, ready)
+        await Broker(console, baud).run(place, ready)
     finally:
+        place.owner.unlink(missing_ok=True)
         console.close()
 
 
 def main() -> None:
-    """URL BAUD USER PASSWORD-FD PID READY-FD: see client.connect."""
-    url, baud, user, password, pid, ready = sys.argv[1:]
-    login = bringup.Login(user, os.environ.pop("SAMPAN_PASSWORD", "") if password == "env" else "")
+    """URL BAUD MACHINE READY-FD: see client._start_broker."""
+    url, baud, machine, ready = sys.argv[1:]
     try:
-        asyncio.run(_main(url, int(baud), login, int(pid), int(ready)))
+        asyncio.run(_main(url, int(baud), machine, int(ready)))
     except SampanError as error:
-        record = {"message": error.message, "hint": error.hint, "code": error.code}
         with contextlib.suppress(OSError):
-            os.write(int(ready), json.dumps(record).encode() + b"\n")
+            os.write(int(ready), record_of(error) + b"\n")
         sys.exit(error.code)
 
 

@@ -2,86 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
 import socket
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl
 
-from sampan.control.lines import (
-    END,
-    EOF,
-    FAILURE,
-    INPUT,
-    NOTE,
-    PACKET,
-    PACKET_MAX,
-    REQUEST,
-    SIGNAL,
-    SIZE,
-    STDERR,
-    STDOUT,
-    LinePlace,
-    packet,
-)
-from sampan.core.errors import EXIT_FAILURE, EXIT_USAGE, SampanError, did_you_mean
+from sampan.control.lines import LinePlace
+from sampan.control.packets import Kind, Nonsense, Unpacker, pack
+from sampan.control.target import Line
+from sampan.core.errors import EXIT_FAILURE, SampanError
 from sampan.core.paths import ROOT
-
-__all__ = ["END", "FAILURE", "NOTE", "STDERR", "STDOUT", "Connection", "Line", "resolve"]
+from sampan.serial.errors import ConsoleError
+from sampan.serial.ports import owner_name
 
 _START_SECONDS = 20.0
-_SCHEMES = ("socket://", "rfc2217://", "unix://")
+_TRIES = 3  #: a broker may end just when it is found
 
 
-@dataclass(frozen=True)
-class Line:
-    """What a target's name comes to. `pid`: of the QEMU behind the line, 0 for a real one."""
+class LineFailure(SampanError):
+    """The line, the board or the agent on it failed, not what was asked for. `reason` is one word, or ""."""
 
-    target: str
-    url: str
-    baud: int = 115200
-    user: str = "root"
-    pid: int = 0
-
-
-def resolve(target: str) -> Line:
-    """`qemu:BOARD[:INSTANCE]`, a device (`/dev/ttyUSB0?baud=115200`), a URL, or a name from targets.toml."""
-    if target.startswith("qemu:"):
-        from sampan.qemu import places
-
-        board, _, instance = target.removeprefix("qemu:").partition(":")
-        place, state = places.find(instance or board)
-        return Line(target, f"unix://{place.console}", pid=state.pid)
-    name, question, options = target.partition("?")
-    if name.startswith(_SCHEMES) or name.startswith("/"):
-        found = dict(parse_qsl(options, keep_blank_values=True))
-        if set(found) - {"baud", "user"} or (question and not found) or not found.get("baud", "1").isdigit():
-            raise SampanError(f"{target}: only ?baud=RATE and ?user=NAME may follow", code=EXIT_USAGE)
-        return Line(target, name, int(found.get("baud", "115200")), found.get("user", "root"))
-    return _named(target)
-
-
-def _named(target: str) -> Line:
-    files = [Path("targets.toml"), Path(os.path.expanduser("~/.config/sampan/targets.toml"))]
-    known: dict[str, dict[str, object]] = {}
-    for path in reversed(files):
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                known |= tomllib.loads(path.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise SampanError(f"{path}: {error}", code=EXIT_USAGE) from error
-    entry = known.get(target)
-    if not isinstance(entry, dict) or not isinstance(entry.get("line"), str) or entry["line"] == target:
-        hint = did_you_mean(target, known) if known else "qemu:BOARD, /dev/ttyUSB0, socket://HOST:PORT, rfc2217://..."
-        raise SampanError(f"{target}: no such target", hint=hint, code=EXIT_USAGE)
-    return resolve(str(entry["line"]))
+    def __init__(self, message: str, *, hint: str = "", code: int = EXIT_FAILURE, reason: str = "") -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.reason = reason
 
 
 class Connection:
@@ -90,8 +37,9 @@ class Connection:
     def __init__(self, line: Line, request: Mapping[str, object]) -> None:
         self.line = line
         self._socket = _connect(line)
-        self._buffer = bytearray()
-        self.send(REQUEST, json.dumps(request).encode())
+        self._unpacker = Unpacker()
+        login = {"user": line.user, "password": line.password}
+        self.send(Kind.REQUEST, json.dumps({**request, "login": login, "who": _who()}).encode())
 
     def __enter__(self) -> Connection:
         return self
@@ -105,54 +53,50 @@ class Connection:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, kind: int, payload: bytes = b"") -> None:
+    def send(self, kind: Kind, payload: bytes = b"") -> None:
         """One packet to the broker."""
         try:
-            self._socket.sendall(packet(kind, payload))
+            self._socket.sendall(pack(kind, payload))
         except OSError as error:
-            raise SampanError(f"{self.line.target}: the line's broker has ended: {error.strerror}") from error
+            raise LineFailure(f"{self.line.target}: the line's broker has ended: {error.strerror}") from error
 
     def input(self, data: bytes) -> None:
         """stdin of the program; the end of it for b""."""
         for at in range(0, len(data), 65536):
-            self.send(INPUT, data[at : at + 65536])
+            self.send(Kind.INPUT, data[at : at + 65536])
         if not data:
-            self.send(EOF)
+            self.send(Kind.EOF)
 
     def signal(self, number: int) -> None:
-        self.send(SIGNAL, bytes((number,)))
+        self.send(Kind.SIGNAL, bytes((number,)))
 
     def size(self, rows: int, columns: int) -> None:
-        self.send(SIZE, f"{rows} {columns}".encode())
+        self.send(Kind.SIZE, f"{rows} {columns}".encode())
 
-    def read(self) -> list[tuple[int, bytes]]:
-        """Packets that are here; waits for the first bytes. Raises SampanError for a failure or a broker's end."""
-        data = self._socket.recv(65536)
+    def read(self) -> list[tuple[Kind, bytes]]:
+        """Packets that are here; waits for the first bytes. Raises LineFailure for a failure or a broker's end."""
+        try:
+            data = self._socket.recv(65536)
+        except ConnectionResetError:
+            data = b""
         if not data:
-            raise SampanError(
-                f"{self.line.target}: the line's broker has ended", hint=f"{LinePlace(self.line.url).log}"
-            )
-        self._buffer += data
-        found: list[tuple[int, bytes]] = []
-        while len(self._buffer) >= PACKET.size:
-            size, kind = PACKET.unpack_from(self._buffer)
-            if size > PACKET_MAX:
-                raise SampanError(f"{self.line.target}: the broker speaks nonsense")
-            if len(self._buffer) < PACKET.size + size:
-                break
-            payload = bytes(self._buffer[PACKET.size : PACKET.size + size])
-            del self._buffer[: PACKET.size + size]
-            if kind == FAILURE:
-                raise _failure(payload)
-            found.append((kind, payload))
+            log = LinePlace(self.line.url).broker_log
+            raise LineFailure(f"{self.line.target}: the line's broker has ended", hint=f"see {log}")
+        try:
+            found = self._unpacker.feed(data)
+        except Nonsense as error:
+            raise LineFailure(f"{self.line.target}: the broker speaks nonsense: {error}") from error
+        for kind, payload in found:
+            if kind == Kind.FAILURE:
+                raise _failure(self.line, payload)
         return found
 
-    def packets(self) -> Iterator[tuple[int, bytes]]:
+    def packets(self) -> Iterator[tuple[Kind, bytes]]:
         """Everything up to and with the end."""
         while True:
             for kind, payload in self.read():
                 yield kind, payload
-                if kind == END:
+                if kind == Kind.END:
                     return
 
     def writable(self) -> bool:
@@ -160,34 +104,61 @@ class Connection:
         return bool(select.select([], [self._socket], [], 0)[1])
 
 
-def _failure(payload: bytes) -> SampanError:
+def _who() -> str:
+    """Ourselves, for others at the line."""
+    program = os.path.basename(sys.argv[0]).replace("__main__.py", "sampan") or "python"
+    return f"{program}, pid {os.getpid()} of {owner_name(os.getuid())}"
+
+
+def _failure(line: Line, payload: bytes) -> LineFailure:
     record = json.loads(payload)
-    return SampanError(
-        str(record["message"]), hint=str(record.get("hint", "")), code=int(record.get("code", EXIT_FAILURE))
-    )
+    hint = str(record.get("hint", "")).replace("TARGET", line.target)
+    code = int(record.get("code", EXIT_FAILURE))
+    log = Path(record["log"]) if record.get("log") else None
+    said = ConsoleError(record["message"], tail=record["tail"], log=log).message if log else str(record["message"])
+    message = said if line.target.partition("?")[0] in said.splitlines()[0] else f"{line.target}: {said}"
+    return LineFailure(message, hint=hint, code=code, reason=str(record.get("reason", "")))
 
 
 def _connect(line: Line) -> socket.socket:
     place = LinePlace(line.url)
-    for attempt in range(2):
+    for _ in range(_TRIES):
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.connect(str(place.socket))
-            return sock
         except OSError:
             sock.close()
-        if attempt == 0:
             _start_broker(line, place)
-    raise SampanError(f"{line.target}: its broker does not answer", hint=f"see {place.broker_log}")
+            continue
+        owner = place.owned()
+        if owner is None or owner.baud == line.baud:
+            return sock
+        sock.close()
+        _end_broker(line, place)
+    raise LineFailure(f"{line.target}: its broker does not answer", hint=f"see {place.broker_log}")
+
+
+def _end_broker(line: Line, place: LinePlace) -> None:
+    """The line is open at another rate: close it, unless somebody uses it."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(place.socket))
+            sock.sendall(pack(Kind.REQUEST, json.dumps({"do": "end", "baud": line.baud}).encode()))
+            unpacker = Unpacker()
+            while data := sock.recv(65536):
+                for kind, payload in unpacker.feed(data):
+                    if kind == Kind.FAILURE:
+                        raise _failure(line, payload)
+        except OSError:
+            return  # it has ended meanwhile
 
 
 def _start_broker(line: Line, place: LinePlace) -> None:
     place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     reader, writer = os.pipe()
-    words: Sequence[object] = (line.url, line.baud, line.user, "env", line.pid, writer)
     with place.broker_log.open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sampan.control.broker", *map(str, words)],
+            [sys.executable, "-m", "sampan.control.broker", line.url, str(line.baud), line.machine, str(writer)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -206,6 +177,6 @@ def _start_broker(line: Line, place: LinePlace) -> None:
                 break
             said += data
     if said.startswith(b"{"):
-        raise _failure(said)
+        raise _failure(line, said)
     if said != b"ready\n":
-        raise SampanError(f"{line.target}: its broker did not start", hint=f"see {place.broker_log}")
+        raise LineFailure(f"{line.target}: its broker did not start", hint=f"see {place.broker_log}")

@@ -1,12 +1,10 @@
 """Where the brokers of lines are found: one folder for each line, held by a lock as long as its broker lives.
 
-    $XDG_RUNTIME_DIR/sampan/line/NAME/   (else ~/.cache/sampan/run/line/NAME/), mode 0700
-        lock         locked while a broker owns the line
-        sock         its clients
-        console.log  what came over the line that is no frame; console.log.1 is the one before
-
-and what both sides of that socket say: packets of a length (4 bytes, little endian), a type
-(1 byte) and a payload.
+$XDG_RUNTIME_DIR/sampan/line/NAME/   (else ~/.cache/sampan/run/line/NAME/), mode 0700
+    lock         locked while a broker owns the line
+    sock         its clients
+    line.json    Owner: what the broker has open, and how
+    console.log  what came over the line that is no frame; console.log.1 ... are older
 """
 
 from __future__ import annotations
@@ -14,24 +12,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import struct
 from pathlib import Path
+
+import msgspec
 
 from sampan.core import paths
 from sampan.core.errors import SampanError
 
-PACKET = struct.Struct("<IB")
-#: client: a request (JSON), stdin, its end, a signal number, "ROWS COLUMNS"
-REQUEST, INPUT, EOF, SIGNAL, SIZE = b"RIZKW"
-#: broker: stdout, stderr, the end (JSON), a failure (JSON), a remark for the person
-STDOUT, STDERR, END, FAILURE, NOTE = b"OEXFN"
-PACKET_MAX = 1 << 20
 _SOCKET_PATH_MAX = 107  #: bytes (sun_path)
 
 
-def packet(kind: int, payload: bytes = b"") -> bytes:
-    """One packet."""
-    return PACKET.pack(len(payload), kind) + payload
+class Owner(msgspec.Struct, frozen=True):
+    """What a broker has open."""
+
+    url: str
+    baud: int
+    pid: int  #: the broker's
 
 
 class LinePlace:
@@ -44,10 +40,18 @@ class LinePlace:
         self.folder = root() / f"{stem}-{digest}"
         self.lock = self.folder / "lock"
         self.socket = self.folder / "sock"
+        self.owner = self.folder / "line.json"
         self.log = self.folder / "console.log"
         self.broker_log = self.folder / "broker.log"
         if len(os.fsencode(self.socket)) > _SOCKET_PATH_MAX:
             raise SampanError(f"{self.socket}: longer than a socket's path can be", hint="set XDG_RUNTIME_DIR")
+
+    def owned(self) -> Owner | None:
+        """What the last broker has (or had) open."""
+        try:
+            return msgspec.json.decode(self.owner.read_bytes(), type=Owner)
+        except (OSError, msgspec.MsgspecError):
+            return None
 
 
 def root() -> Path:

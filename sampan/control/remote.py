@@ -17,7 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sampan.control.client import END, NOTE, STDOUT, Connection, Line, resolve
+from sampan.control.client import Connection
+from sampan.control.packets import Kind
+from sampan.control.target import Line, resolve
 from sampan.core.errors import SampanError
 from sampan.core.files import atomic, refuse_os_error
 
@@ -92,12 +94,12 @@ class Target:
             feeding = threading.Thread(target=_feed, args=(connection, stdin), daemon=True)
             feeding.start()
             for kind, payload in connection.packets():
-                if kind == END:
+                if kind == Kind.END:
                     end = json.loads(payload)
-                elif kind == NOTE:
+                elif kind == Kind.NOTE:
                     self._note(payload.decode())
                 else:
-                    (stdout if kind == STDOUT else stderr).extend(payload)
+                    (stdout if kind == Kind.STDOUT else stderr).extend(payload)
                     if progress:
                         progress(len(stdout))
         return Done(tuple(argv), int(end["status"]), bytes(stdout), bytes(stderr), bool(end.get("repeated")))

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 
 from sampan.build import prober
 from sampan.config.rules import Kind, RuleSet
-from sampan.control.target import Shell, Target
+from sampan.control.shells import Shell, Subject
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import catalogue, dump, policyfile, proof, store, verdict
 from sampan.devices.facts import Facts
@@ -82,7 +82,7 @@ class Seen:
         return bool(bounding >> 27 & 1) and self.fields.get("uid_map", [""])[0] == "4294967295"
 
 
-def run(target: Target, container: str, policy: Policy | None = None) -> proof.Proof:
+def run(target: Subject, container: str, policy: Policy | None = None) -> proof.Proof:
     """Verify a running container; `policy` is what must hold (default: its configuration on the target)."""
     shell = target.shell
     if not _NAME.fullmatch(container):
@@ -205,7 +205,7 @@ def _printf(byte: int) -> str:
 
 
 def _proof(
-    target: Target,
+    target: Subject,
     container: str,
     policy: Policy,
     live: Facts,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,13 +27,15 @@ from sampan.qemu.process import MachineClock
 from sampan.qemu.qmp import Qmp
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
+from sampan.serial.errors import ConsoleError
 from sampan.serial.log import LineLog
 from sampan.serial.ports import open_port
 from sampan.serial.session import LOGIN_SECONDS
 from sampan.serial.sync import shared_loop
-from sampan.serial.terminal import Left, Terminal, announce, raw_mode
+from sampan.serial.transport import FdTransport
 
 _LOOK_SECONDS = 0.2
+_END_SECONDS = 3.0
 #: Keepers started by this process; they are not waited for, only reaped when they have ended.
 _keepers: list[subprocess.Popen[bytes]] = []
 
@@ -180,41 +184,38 @@ def screenshot(name: str, out: Path) -> None:
     qmp(name, "screendump", {"filename": str(out.absolute()), "format": "png"})
 
 
-def console(name: str) -> Console:
-    """The console of a machine that lives, as one more client. On a loop; the caller closes it."""
+def console(name: str, log: LineLog | None = None) -> Console:
+    """The console of a machine that lives, as one more client. On a loop; the caller starts and closes it.
+
+    BREAK goes through QMP; why it ends is said by the machine's state.
+    """
     place, state = places.find(name)
     line = open_port(f"unix://{place.console}")
     line.description = f"the console of {name}"
-    return Console(line, LineLog(None), MachineClock(state.pid))
+    if isinstance(line, FdTransport):
+        line.on_break = lambda: _qmp(place, "chardev-send-break", {"id": "console"})
+    joined = Console(line, log or LineLog(None), MachineClock(state.pid))
 
+    async def explain() -> SampanError | None:
+        why = await ended(place)
+        return joined.error(ConsoleError, f"the machine ended: {why}", f"log: {shown(place.log)}") if why else None
 
-async def attached(name: str) -> Console:
-    """`console(name)`, started on the running loop. BREAK goes through QMP."""
-    joined = console(name)
-    place = Place(name)
-    if hasattr(joined.transport, "on_break"):
-        joined.transport.on_break = lambda: _qmp(place, "chardev-send-break", {"id": "console"})
-    joined.start()
+    joined.explain = explain
     return joined
 
 
-def terminal(name: str) -> int:
-    """Join stdin and stdout with a machine's console until the person quits or the machine ends."""
+async def ended(place: Place) -> str:
+    """Why a machine has ended, or "" when it lives. Its keeper writes that just after the console's end."""
+    end = time.monotonic() + _END_SECONDS
+    while (state := place.read()) is not None and state.alive:
+        if time.monotonic() > end:
+            return ""
+        await asyncio.sleep(_LOOK_SECONDS / 4)
+    return ": ".join(filter(None, [state.reason, state.detail])) if state else "cleared away"
 
-    async def join() -> Left:
-        joined = await attached(name)
-        try:
-            return await Terminal(joined).run()
-        finally:
-            joined.close()
 
-    announce()
-    with raw_mode():
-        left = shared_loop().call(join())
-    if left == "quit":
-        print(f"\n[sampan: {name} runs on]", file=sys.stderr)
-        return 0
-    ended = Place(name).read()
-    reason = f": {ended.reason} {ended.detail}".rstrip() if ended and not ended.alive else ""
-    print(f"\n[sampan: the machine ended{reason}]", file=sys.stderr)
-    return 0
+async def attached(name: str) -> Console:
+    """`console(name)`, started on the running loop."""
+    joined = console(name)
+    joined.start()
+    return joined

@@ -15,7 +15,7 @@ from sampan.core.errors import SampanError
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.errors import ConsoleError, SessionLost
-from sampan.serial.link import FLUSH, Data, Left, Link, Peer, Refused, Text, Up
+from sampan.serial.link import FLUSH, Data, Left, Link, Peer, Refused, Taken, Text, Up
 from sampan.serial.mux import Channel, End, Flag, Mux, Request, Stream
 
 SHORTEST_WAIT = 0.001
@@ -144,6 +144,8 @@ class AgentSession:
                     hint="use a sampan of the image's age, or update the image",
                 )
                 self._changed.set()
+            elif isinstance(event, Taken):
+                self._go_down("another host on this line has taken the agent")
             elif isinstance(event, Left):
                 self._go_down("the agent has left the line")
         if self.link.heard_at != self._last_heard_at:

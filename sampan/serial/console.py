@@ -47,6 +47,7 @@ class Console:
         self._matcher = Matcher()
         self._changed = asyncio.Event()
         self._taps: list[Tap] = []
+        self.sent = 0  #: bytes written so far, for who asks what of the answer is an echo
         self._ended: str | None = None
         self._panic = Panic()
         self._recent = b""
@@ -118,6 +119,7 @@ class Console:
         """Send bytes as they are."""
         raw = data.encode() if isinstance(data, str) else data
         self.log.write(">", raw)
+        self.sent += len(raw)
         try:
             await self.transport.write(raw)
         except SampanError:

@@ -44,6 +44,12 @@ class LoginRefused(BootFailed):
     """The login was refused or asked for a password that was not given."""
 
 
+class PasswordWanted(LoginRefused):
+    """The login asked for a password and none was given."""
+
+    reason = "password"
+
+
 class ExpectTimeout(ConsoleError):
     """An expected text did not come in time."""
 

@@ -9,6 +9,7 @@ ANNOUNCEMENT = "Ctrl-a x quits, Ctrl-a h help"
 HELP = {
     "x": "quit",
     "h": "this help",
+    "t": "take the keyboard, when another terminal of this line has it",
     "b": "send BREAK (then a letter: SysRq)",
     "w": "tell the shell over there how large this window is (types a stty command)",
     "l": "where the log is",

@@ -83,6 +83,11 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """The agent answered another host: its session is that one's now."""
+
+
+@dataclass(frozen=True)
 class Refused:
     """The agent speaks only other versions of the protocol."""
 
@@ -90,7 +95,7 @@ class Refused:
     highest: int
 
 
-Event = Up | Data | Text | Left | Refused
+Event = Up | Data | Text | Left | Taken | Refused
 
 
 class Link:
@@ -139,7 +144,7 @@ class Link:
 
     def leave(self, now: float) -> None:
         """Say goodbye; three times, as it is not acknowledged."""
-        self._out += [self._frame(Frame(Kind.BYE), "text")] * 3
+        self._out += [self._ended(self._frame(Frame(Kind.BYE), "text"))] * 3
         self.up = False
         self._hello_at = None
 
@@ -148,8 +153,11 @@ class Link:
         if self.role == "target":
             hello += _ANSWER.pack(self._boot, self._agent) + self._about.encode()
         raw = pack(Frame(Kind.HELLO, payload=hello), NO_SESSION, self._own)
-        # Ctrl-U: a login prompt or a shell that gets a host's HELLO forgets the line.
-        return encode(raw, "text").rstrip(b"\n") + (b"\x15" if self.role == "host" else b"\n")
+        return self._ended(encode(raw, "text"))
+
+    def _ended(self, text: bytes) -> bytes:
+        """A login prompt or a shell that gets (the rest of) a host's frame forgets the line by Ctrl-U."""
+        return text.rstrip(b"\n") + b"\x15" if self.role == "host" else text
 
     def _on_hello(self, payload: bytes, now: float, events: list[Event]) -> None:
         if len(payload) < _HELLO.size:
@@ -181,6 +189,10 @@ class Link:
         now: float,
         events: list[Event],
     ) -> None:
+        if self.up and nonce not in (self.session, NO_SESSION):
+            self.up = False
+            events.append(Taken())
+            return
         if self._hello_at is None or nonce != self.session or len(payload) < _HELLO.size + _ANSWER.size:
             return  # an agent that has no session yet, or a repeated answer
         self._hello_at = None

@@ -9,9 +9,11 @@ descriptor, so a thread of ours reads it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import grp
 import os
+import pwd
 import socket
 import stat
 import termios
@@ -23,6 +25,7 @@ import serial
 from sampan.core.errors import EXIT_MISSING, EXIT_USAGE, SampanError
 from sampan.serial.transport import FdTransport, LineLost, OnData, OnEnd, Transport, socket_transport
 
+_LOCKS = Path("/run/lock")
 _BREAK_SECONDS = 0.25
 _POLL_SECONDS = 0.1  #: how soon the rfc2217 reader notices that it shall end
 _URLS = ("socket://", "rfc2217://", "unix://")
@@ -99,6 +102,9 @@ def open_port(name: str, baud: int = 115200) -> Transport:
         raise SampanError(f"{name}: not a serial line", hint=f"a device path or {', '.join(_URLS)}", code=EXIT_USAGE)
     if "://" not in name:
         _check_device(Path(name))
+        others = holders(name)
+        if others:  # many lock nothing; two readers would each get a part of the bytes
+            raise _in_use(name, others)
     exclusive = None if "://" in name else True
     try:
         port = serial.serial_for_url(name, baudrate=baud, timeout=_POLL_SECONDS, exclusive=exclusive)
@@ -140,14 +146,18 @@ def _explain(name: str, baud: int, error: Exception) -> SampanError:
     if number in (errno.EACCES, errno.EPERM):
         return SampanError(f"{name}: no permission to open it", hint=_permission_hint(name))
     if number in (errno.EAGAIN, errno.EBUSY) or "lock" in text.lower():
-        return SampanError(
-            f"{name}: in use by another program{_holders(name)}", hint="end that program, or use another line"
-        )
+        return _in_use(name, holders(name))
     if isinstance(error, ValueError) or number == errno.EINVAL:
         return SampanError(f"{name}: cannot be set to {baud} baud, 8N1: {text}", code=EXIT_USAGE)
     if number in (errno.ECONNREFUSED, None) and "://" in name:
         return SampanError(f"{name}: nobody answers: {text}", hint="check host and port (ser2net running?)")
     return SampanError(f"{name}: {text}")
+
+
+def _in_use(name: str, others: list[str]) -> SampanError:
+    return SampanError(
+        f"{name}: in use by {'; '.join(others) or 'another program'}", hint="end that program, or use another line"
+    )
 
 
 def _permission_hint(name: str) -> str:
@@ -158,16 +168,43 @@ def _permission_hint(name: str) -> str:
     return f"it belongs to group {group!r}: `sudo adduser $USER {group}`, then log in again"
 
 
-def _holders(name: str) -> str:
-    """ " (picocom, pid 123)" for every process of ours that has the device open."""
-    target = os.path.realpath(name)
-    found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit() or int(process.name) == os.getpid():
-            continue
-        try:
-            if any(os.path.realpath(fd) == target for fd in (process / "fd").iterdir()):
-                found.append(f"{(process / 'comm').read_text().strip()}, pid {process.name}")
-        except OSError:
-            continue
-    return f" ({'; '.join(found)})" if found else ""
+def holders(name: str) -> list[str]:
+    """ "picocom, pid 123 of ann" for every other process that has the device open, as far as we may look.
+
+    Where we may not, the lock file of those that leave one (minicom, picocom, pppd) tells the process.
+    """
+    device = os.stat(name)
+    pids = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+    found = [pid for pid in pids if pid != os.getpid() and _has_open(pid, device)]
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((_LOCKS / f"LCK..{os.path.basename(os.path.realpath(name))}").read_text().split()[0])
+        found += [pid] if pid in pids and pid not in (os.getpid(), *found) else []
+    return [_described(pid) for pid in found]
+
+
+def _has_open(pid: int, device: os.stat_result) -> bool:
+    """By what the descriptors are: a name may be another device in another mount namespace."""
+    with contextlib.suppress(OSError):
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                each = fd.stat()
+                if each.st_rdev == device.st_rdev and each.st_dev == device.st_dev and stat.S_ISCHR(each.st_mode):
+                    return True
+    return False
+
+
+def _described(pid: int) -> str:
+    name, owner = "a program", 0
+    with contextlib.suppress(OSError):
+        owner = os.stat(f"/proc/{pid}").st_uid
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        name = "sampan" if b"sampan.control.broker" in Path(f"/proc/{pid}/cmdline").read_bytes() else name
+    return f"{name}, pid {pid} of {owner_name(owner)}"
+
+
+def owner_name(uid: int) -> str:
+    """A user's name, or the number when there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -12,7 +12,7 @@ from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.serial import shell
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
-from sampan.serial.errors import CommandTimeout, LineNoise, LoginRefused, LoginTimeout, SessionLost
+from sampan.serial.errors import CommandTimeout, LineNoise, LoginRefused, LoginTimeout, PasswordWanted, SessionLost
 
 LOGIN_SECONDS = 60.0  #: of the machine's clock; a boot takes 2 to 5
 COMMAND_SECONDS = 60.0
@@ -107,9 +107,14 @@ class Session:
                 asked = {"user", "user2"} if "user" in asked else {"user"}
                 await console.write(user + "\n")
                 patience = 1.0
+            elif match.needle == b"assword: " and "user" not in asked:
+                await console.write(b"\n")  # somebody else's, left half-way
             elif match.needle == b"assword: ":
                 await self._send_password(user, password)
-                patience = 3.0
+                asked.add("password")
+                patience = 5.0  # a wrong one is answered late on purpose
+            elif match.needle == b"ogin incorrect" and "password" not in asked:
+                continue
             elif match.needle == b"ogin incorrect":
                 raise console.error(LoginRefused, f"the login as {user!r} was refused: wrong user or password")
             else:
@@ -124,7 +129,12 @@ class Session:
 
     async def _send_password(self, user: str, password: str) -> None:
         if not password:
-            raise self.console.error(LoginRefused, f"the login as {user!r} wants a password and none was given")
+            await self.console.write(b"\n")  # back to the login
+            raise self.console.error(
+                PasswordWanted,
+                f"the login as {user!r} wants a password and none was given",
+                "password_file in targets.toml, $SAMPAN_PASSWORD, or a terminal to be asked at",
+            )
         self.console.log.note("password sent")  # and not shown
         await self.console.transport.write(password.encode() + b"\n")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sampan.control import verify
-from sampan.control.target import Target
+from sampan.control.shells import Subject
 from sampan.core import paths
 from sampan.devices import catalogue, naming, plan, policyfile, proof
 from sampan.qemu.boot import Machine, booted
@@ -32,9 +32,9 @@ def policy(text: str) -> policyfile.Policy:
 
 
 @pytest.fixture
-def target(machine: Machine) -> Iterator[Target]:
+def target(machine: Machine) -> Iterator[Subject]:
     """The machine, with a running container that has LIST."""
-    found = Target("qemu", machine.image.board, machine)
+    found = Subject("qemu", machine.image.board, machine)
     try:
         verify.throwaway(machine, policy(LIST), found.board)
         yield found
@@ -46,7 +46,7 @@ def rows(found: proof.Proof) -> dict[str, tuple[str, str]]:
     return {row.number: (row.wanted, row.found) for row in found.rows}
 
 
-def test_the_kernel_does_what_the_list_says_and_a_broken_list_is_caught(target: Target) -> None:
+def test_the_kernel_does_what_the_list_says_and_a_broken_list_is_caught(target: Subject) -> None:
     machine = target.shell
     assert isinstance(machine, Machine)
     before = machine.cpu_seconds
@@ -79,7 +79,7 @@ def test_the_kernel_does_what_the_list_says_and_a_broken_list_is_caught(target: 
 
 
 def test_without_the_right_to_make_nodes_m_is_not_tried(machine: Machine) -> None:
-    target = Target("qemu", machine.image.board, machine)
+    target = Subject("qemu", machine.image.board, machine)
     machine.run("lxc-create -n nomknod -t busybox").check()
     try:
         machine.run(
@@ -96,7 +96,7 @@ def test_without_the_right_to_make_nodes_m_is_not_tried(machine: Machine) -> Non
 
 def test_names_that_the_runtime_resolves_are_opened(machine: Machine) -> None:
     """An example configuration as the build installs it: its names become numbers at the start, on the target."""
-    found = Target("qemu", machine.image.board, machine)
+    found = Subject("qemu", machine.image.board, machine)
     live = verify.probe(machine, found.board)
     config = (paths.ROOT / "configs" / "containers" / "clock.config").read_text(encoding="utf-8")
     text = naming.without_profiles(config, live, catalogue.load())
@@ -124,7 +124,7 @@ def test_names_that_the_runtime_resolves_are_opened(machine: Machine) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_hybrid(board: str, folder_of: Callable[[str], Path], options: BootOptions, tmp_path: Path) -> None:
     with booted(folder_of(board), BootOptions(cgroup="hybrid", snapshot=True, log=tmp_path / "log")) as machine:
-        target = Target("qemu", board, machine)
+        target = Subject("qemu", board, machine)
         name = verify.throwaway(machine, policy(LIST), board)
         found = verify.run(target, name, policy(LIST))
         assert found.good and found.cgroup == "hybrid"

@@ -20,7 +20,7 @@ from runtime_lab import need_own_root
 from sampan.build import prober
 from sampan.config.rules import Access, RuleSet
 from sampan.control import verify
-from sampan.control.target import Target
+from sampan.control.shells import Subject
 from sampan.core import paths
 from sampan.devices import catalogue, dump, export, policyfile, resolve, verdict
 from sampan.devices.facts import Facts
@@ -137,14 +137,14 @@ def test_lxc_opens_what_the_exported_list_says(
         try:
             started = here.run(f"lxc-start -n {NAME} -o {tmp_path}/log -l INFO")
             assert started.ok, started.output + (tmp_path / "log").read_text()
-            seen = verify.run(Target("host", "host", here), NAME, policyfile.loads(text, "exported"))
+            seen = verify.run(Subject("host", "host", here), NAME, policyfile.loads(text, "exported"))
             assert seen.good, seen.mismatches
             rows = {row.number: row.found for row in seen.rows}
             assert rows["c 1:3"] == "rw" and rows["c 1:11"] == "w"
             assert "" in rows.values(), "there are devices that it may not touch"
             # It is LXC's work that was judged: without one of the rules it is caught.
             broken = policyfile.loads(text.replace("c 1:11 w", "c 1:11 rw"), "broken")
-            assert [each.number for each in verify.run(Target("host", "host", here), NAME, broken).mismatches]
+            assert [each.number for each in verify.run(Subject("host", "host", here), NAME, broken).mismatches]
         finally:
             here.run(f"lxc-stop -k -n {NAME}")
 

@@ -14,7 +14,7 @@ from sampan.build import prober
 from sampan.cli import devices_verify
 from sampan.cli.devices import command
 from sampan.config.rules import Access, Rule, RuleSet
-from sampan.control import target, verify
+from sampan.control import verify
 from sampan.core.errors import SampanError
 from sampan.devices import catalogue, policyfile, proof, store, verdict
 from sampan.devices.verdict import ASKS, Answer
@@ -101,8 +101,6 @@ def test_the_prober_is_small_enough_for_a_slow_line() -> None:
 
 
 def test_targets() -> None:
-    assert target.split("/dev/ttyUSB0") == ("/dev/ttyUSB0", 115200)
-    assert target.split("socket://farm:4001?baud=9600") == ("socket://farm:4001", 9600)
     for words, message in (
         (["verify", "qemuarm", "web"], "did you mean qemu:qemuarm"),
         (["probe", "/dev/ttyUSB99"], "which board is it"),
