@@ -29,6 +29,8 @@ AGENT_IDLE = 20.0  #: seconds after the last program until the agent gives the l
 BROKER_IDLE = 60.0  #: seconds without a client until the broker ends
 _LOG_MAX = 4 << 20  #: bytes; with the older ones five times as much
 _RECENT = 4096  #: bytes of the console that a new terminal begins with
+_LAST_WORDS = 5.0  #: seconds for telling clients why the line ended
+_LOST_LOOKS = 5  #: tenths of a second
 _LEFT = b"sampan agent: "  #: what the agent says when the line is the shell's again
 _LEFT_SECONDS = 1.5
 _CURSOR_QUESTION = b"\x1b[6n"
@@ -99,6 +101,21 @@ class Broker:
                 # Only then is the line the shell's: until then the agent drops what is typed.
                 with contextlib.suppress(SampanError):
                     await self.console.poll([_LEFT], Deadline(self.console.clock, _LEFT_SECONDS))
+
+    async def lost(self, said: str) -> SampanError:
+        """Why a program's session ended; the end of the line explains more than what broke first."""
+        for _ in range(_LOST_LOOKS):
+            if self.console.ended:
+                break
+            await asyncio.sleep(0.1)
+        error = SampanError(said)
+        if self.console.ended:
+            try:
+                await self.console.fail_ended()
+            except SampanError as found:
+                error = found
+        error.hint = "; ".join(filter(None, ["how far the command came is unknown", error.hint]))
+        return error
 
     def _watch(self, data: bytes) -> None:
         """Notices on the console that the agent's session is over."""
@@ -205,7 +222,7 @@ class Broker:
         for visitor in list(self.terminals):
             visitor.fail(why or SampanError("the line was closed"))
         if self._visitors and not self._over:
-            await asyncio.wait(self._visitors, timeout=1.0)
+            await asyncio.wait(self._visitors, timeout=_LAST_WORDS)
 
 
 def _last_line(recent: bytes) -> str:

@@ -115,8 +115,7 @@ class Visitor:
                 return
             end = done.result()
             if end.failure:
-                lost = not session.link.up
-                raise SampanError(end.failure, hint="how far the command came is unknown" if lost else "")
+                raise SampanError(end.failure) if session.link.up else await self.broker.lost(end.failure)
             self.end(status=end.exit_code, repeated=end.repeated)
         finally:
             feeding.cancel()
