@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <time.h>
+#include "agent.h"
 #include "chan.h"
 #include "link.h"
 #include "opts.h"
@@ -214,9 +215,13 @@ int cmd_agent(int argc, char **argv)
 		"DEVICE, and leaves when the host does, on BREAK, or on Ctrl-C three times.",
 		opts, ARRAY_SIZE(opts), 0,
 	};
-	struct args a = opts_parse(&set, argc, argv);
-	unsigned silence = timeout ? (unsigned)opts_number("-t", timeout, 86400) : SILENCE_S;
+	struct args a;
+	unsigned silence;
 
+	if (delta_command(argv + 1, argc - 1))
+		return 0;
+	a = opts_parse(&set, argc, argv);
+	silence = timeout ? (unsigned)opts_number("-t", timeout, 86400) : SILENCE_S;
 	open_line(a.nrest > 0 ? a.rest[0] : "/proc/self/fd/0");
 	line.signals = block_signals();
 	read_id("/proc/sys/kernel/random/boot_id", the_link.boot);

@@ -8,7 +8,7 @@ static const uint8_t no_session[SESSION_LEN];
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* CRC-32 of ISO 3309, four bits at a time: 64 bytes of table are enough for a UART. */
-static uint32_t crc(uint32_t sum, const uint8_t *p, size_t n)
+uint32_t frame_crc(uint32_t sum, const uint8_t *p, size_t n)
 {
 	static const uint32_t table[16] = {
 		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
@@ -26,7 +26,7 @@ static uint32_t crc(uint32_t sum, const uint8_t *p, size_t n)
 
 static uint32_t frame_sum(uint8_t direction, const uint8_t *session, const uint8_t *raw, size_t n)
 {
-	return ~crc(crc(crc(~0u, &direction, 1), session, SESSION_LEN), raw, n);
+	return ~frame_crc(frame_crc(frame_crc(~0u, &direction, 1), session, SESSION_LEN), raw, n);
 }
 
 /* ---- receiving ---------------------------------------------------------------- */

@@ -35,6 +35,9 @@ struct decoder {
 	bool mark, in_text;             /* '#' came last; behind "#~" */
 };
 
+/* CRC-32 of ISO 3309 without its inversions: begin with ~0u, invert the end. */
+uint32_t frame_crc(uint32_t sum, const uint8_t *p, size_t n);
+
 /* Where a decoder's frames go. `known`: of the session; `binary`: its codec. */
 void frame_arrived(const struct frame *f, bool known, bool binary);
 

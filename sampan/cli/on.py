@@ -150,14 +150,9 @@ def _files(line: Line, words: list[str], *, push: bool) -> int:
         raise SampanError("from where, to where?", hint="push FILE PATH, pull PATH FILE", code=EXIT_USAGE)
     began = time.monotonic()
     target = Target(line, lambda text: _show(Kind.NOTE, text.encode()))
-    if push:
-        target.push(words[0], words[1])
-        size = os.path.getsize(words[0])
-    else:
-        target.pull(words[0], words[1])
-        size = os.path.getsize(words[1])
+    moved = target.push(words[0], words[1]) if push else target.pull(words[0], words[1])
     seconds = time.monotonic() - began
-    print(f"{size} bytes in {seconds:.1f} s ({size / seconds:.0f} B/s), sha256 checked", file=sys.stderr)
+    print(f"{moved.size} bytes in {seconds:.1f} s, {moved.sent} over the line, sha256 checked", file=sys.stderr)
     return 0
 
 

@@ -8,29 +8,19 @@ web.start() and web.wait("RUNNING", 5)
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import threading
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sampan.control import transfer
 from sampan.control.client import Connection
 from sampan.control.packets import Kind
 from sampan.control.target import Line, resolve
+from sampan.control.transfer import Moved, Progress
 from sampan.core.errors import SampanError
-from sampan.core.files import atomic, refuse_os_error
-
-#: Takes a file on stdin and puts it in place when its sum is right. $1 path, $2 sha256, $3 mode, $4 "gzip" or "".
-_PUT = (
-    'umask 077;t="$1.sampan.$$";trap \'rm -f "$t"\' EXIT;${4:-cat} ${4:+-dc} >"$t"||exit 1;'
-    's=$(sha256sum <"$t");[ "${s%% *}" = "$2" ]||{ echo "sampan: $1: damaged on the way">&2;exit 1;};'
-    'chmod "$3" "$t"&&mv -f "$t" "$1"'
-)
-#: Gives a file compressed, and its sum on stderr.
-_GET = '[ -f "$1" ]||{ echo "sampan: $1: no such file">&2;exit 1;};sha256sum <"$1" >&2;gzip -c "$1"'
 
 
 class TargetError(SampanError):
@@ -80,11 +70,12 @@ class Target:
         environment: Mapping[str, str] | None = None,
         verb: bool = False,
         ident: bytes = b"",
-        progress: Callable[[int], None] | None = None,
+        output: Callable[[bytes], None] | None = None,
     ) -> Done:
         """Run a program (a string: by sh) or a verb of sampan, to its end.
 
-        `ident`: 8 bytes; a request with one that was run before is not run again. Raises SampanError
+        `ident`: 8 bytes; a request with one that was run before is not run again. `output` gets stdout
+        as it comes, and the result has none then. Raises SampanError
         when the line or the agent is lost; how far the program came is unknown then.
         """
         argv = ["sh", "-c", words] if isinstance(words, str) else list(words)
@@ -98,41 +89,38 @@ class Target:
                     end = json.loads(payload)
                 elif kind == Kind.NOTE:
                     self._note(payload.decode())
+                elif kind == Kind.STDOUT and output:
+                    output(payload)
                 else:
                     (stdout if kind == Kind.STDOUT else stderr).extend(payload)
-                    if progress:
-                        progress(len(stdout))
         return Done(tuple(argv), int(end["status"]), bytes(stdout), bytes(stderr), bool(end.get("repeated")))
 
     def verb(self, *words: str) -> Done:
         """A verb of sampan on the target: `target.verb("start", "web")`."""
         return self.run(words, verb=True)
 
-    def push(self, local: Path | str, remote: str, *, mode: int | None = None) -> None:
-        """Copy a file to the target: compressed when that pays, in place only when its SHA-256 is right."""
-        path = Path(local)
-        try:
-            data = path.read_bytes()
-            bits = path.stat().st_mode & 0o777 if mode is None else mode
-        except OSError as error:
-            refuse_os_error(error, "read", path)
-        packer = zlib.compressobj(6, wbits=31)
-        packed = packer.compress(data) + packer.flush()
-        pays = len(packed) < len(data) * 9 // 10
-        words = ["sh", "-c", _PUT, "put", remote, hashlib.sha256(data).hexdigest(), f"{bits:o}", "gzip" if pays else ""]
-        self.run(words, stdin=packed if pays else data).check()
+    def push(
+        self, local: Path | str, remote: str, *, mode: int | None = None, progress: Progress = lambda done, total: None
+    ) -> Moved:
+        """Copy a file to the target: what changed of it, compressed; in place only when its SHA-256 is right."""
+        return transfer.push(self._program, Path(local), remote, mode, progress)
 
-    def pull(self, remote: str, local: Path | str) -> None:
-        """Copy a file from the target; the local one is replaced only when the SHA-256 is right."""
-        done = self.run(["sh", "-c", _GET, "get", remote]).check()
-        try:
-            data = zlib.decompress(done.stdout, wbits=31)
-        except zlib.error as error:
-            raise TargetError(f"{remote}: damaged on the way: {error}") from error
-        if hashlib.sha256(data).hexdigest() != done.stderr.decode(errors="replace").split(" ")[0]:
-            raise TargetError(f"{remote}: damaged on the way, or written to meanwhile")
-        with atomic(Path(local)) as temporary:
-            temporary.write_bytes(data)
+    def pull(self, remote: str, local: Path | str, *, progress: Progress = lambda done, total: None) -> Moved:
+        """Copy a file from the target in the same way; the local one is replaced only when all of it is right."""
+        return transfer.pull(self._program, remote, Path(local), progress)
+
+    def _program(
+        self,
+        words: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        output: Callable[[bytes], None],
+        passed: Callable[[int], None] | None = None,
+    ) -> transfer.Ended:
+        """What `transfer` runs its programs by."""
+        done = self.run(words, stdin=stdin, environment=environment, output=output)
+        return transfer.Ended(done.status, done.stderr)
 
     def containers(self) -> list[str]:
         """The names of the containers there are."""
