@@ -380,3 +380,10 @@ def load(path: Path, *, root: Path | None = None, table: keys.Table | None = Non
     except _Stop:
         pass
     return loader.out
+
+
+def check_line(text: str, table: keys.Table | None = None) -> list[Message]:
+    """What is wrong with one `key = value` by itself, before it is put among others."""
+    loader = _Loader(table or keys.load(keys.default_path()), None)
+    loader.line(text)
+    return [message for message in loader.out.messages if message.level == "error"]

@@ -57,11 +57,12 @@ def files(target: Target, tmp_path: Path) -> None:
 def container(target: Target) -> None:
     web = target.container("sys_elinux")
     assert not web.defined
-    assert web.create("busybox", config="/usr/share/sampan/containers/sys_elinux.fixed.config")
+    assert web.load_config("/usr/share/sampan/containers/sys_elinux.fixed.config")
+    assert web.create("busybox")
     assert web.start()
     assert web.wait("RUNNING", 30) and web.init_pid > 1
-    assert web.attach(["cat", "/proc/1/comm"]).output == "init\n"
-    assert web.attach_wait(["sh", "-c", "exit 9"]) == 9
+    assert web.run(["cat", "/proc/1/comm"]).output == "init\n"
+    assert web.run(["sh", "-c", "exit 9"]).status == 9
     assert not web.start()  # it runs already
-    assert web.shutdown() and web.state == "STOPPED"
+    assert web.shutdown(60) and web.state == "STOPPED"
     assert web.destroy() and target.containers() == []
