@@ -15,11 +15,17 @@ from sampan.config.load import check_line
 from sampan.config.lookup import find
 
 _UNKNOWN = "Invalid configuration key"  #: liblxc's words, which python-lxc passes on
-_GROUPS = ("lxc.cgroup", "lxc.cgroup2", "lxc.net")
+_GROUPS = ("lxc.cgroup", "lxc.cgroup2", "lxc.net", "lxc.prlimit", "lxc.proc", "lxc.sysctl")
 #: Kinds that liblxc prints as "0" when nothing is set.
 _ZERO = ("bool", "count", "id", "size", "signal")
 #: What liblxc says of keys that are not set, where it is neither that nor nothing.
 _DEFAULTS = {
+    "lxc.apparmor.allow_incomplete": "0",
+    "lxc.apparmor.allow_nesting": "0",
+    "lxc.autodev.tmpfs.size": "0",
+    "lxc.cgroup.relative": "0",
+    "lxc.sched.core": "0",
+    "lxc.seccomp.allow_nesting": "0",
     "lxc.autodev": "1",
     "lxc.log.level": "NOTSET",
     "lxc.monitor.signal.pdeath": "9",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lxc_program import SEEN, run_on
 
 import sampan
 from sampan.control.remote import Target
@@ -32,6 +33,7 @@ def test_a_container_over_the_console(
         programs(target, board)
         files(target, tmp_path)
         container(target)
+        assert run_on(target.line.target, tmp_path, "update", "busybox", "/var/lib/lxc") == SEEN
         with pytest.raises(SampanError, match="agent|ended|machine"):
             target.run("sync; echo b >/proc/sysrq-trigger; sleep 100")
     finally:
