@@ -8,11 +8,13 @@ the target says.
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from sampan.control.packets import Kind
 from sampan.core.errors import SampanError
 
 _T = TypeVar("_T")
@@ -85,6 +87,31 @@ class Done:
         return self
 
 
+class Reply:
+    """Gathers what the line's broker says to a call."""
+
+    def __init__(self, call: Call, note: Callable[[str], None]) -> None:
+        self._call, self._note = call, note
+        self._stdout, self._stderr = bytearray(), bytearray()
+        self._end: dict[str, int] = {}
+
+    def take(self, kind: Kind, payload: bytes) -> None:
+        """One packet."""
+        if kind == Kind.END:
+            self._end = json.loads(payload)
+        elif kind == Kind.NOTE:
+            self._note(payload.decode())
+        elif kind == Kind.STDOUT:
+            (self._call.on_stdout or self._stdout.extend)(payload)
+        else:
+            (self._call.on_stderr or self._stderr.extend)(payload)
+
+    def done(self) -> Done:
+        """After the END."""
+        end, out, err = self._end, bytes(self._stdout), bytes(self._stderr)
+        return Done(self._call.words, int(end["status"]), out, err, bool(end.get("repeated")))
+
+
 Steps = Generator[Call, Done, _T]
 
 
@@ -100,11 +127,20 @@ def drive(steps: Steps[_T], run: Callable[[Call], Done]) -> _T:
     try:
         call = next(steps)
         while True:
-            try:
-                done = run(call)
-            except BaseException as error:
-                call = steps.throw(error)
-            else:
-                call = steps.send(done)
+            call = steps.send(run(call))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
+
+
+async def drive_async(steps: Steps[_T], run: Callable[[Call], Awaitable[Done]]) -> _T:
+    """The same on a loop."""
+    try:
+        call = next(steps)
+        while True:
+            call = steps.send(await run(call))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()

@@ -36,10 +36,9 @@ class Connection:
 
     def __init__(self, line: Line, request: Mapping[str, object]) -> None:
         self.line = line
-        self._socket = _connect(line)
+        self._socket = connected(line)
         self._unpacker = Unpacker()
-        login = {"user": line.user, "password": line.password}
-        self.send(Kind.REQUEST, json.dumps({**request, "login": login, "who": _who()}).encode())
+        self.send(Kind.REQUEST, request_of(line, request))
 
     def __enter__(self) -> Connection:
         return self
@@ -80,15 +79,14 @@ class Connection:
         except ConnectionResetError:
             data = b""
         if not data:
-            log = LinePlace(self.line.url).broker_log
-            raise LineFailure(f"{self.line.target}: the line's broker has ended", hint=f"see {log}")
+            raise ended(self.line)
         try:
             found = self._unpacker.feed(data)
         except Nonsense as error:
             raise LineFailure(f"{self.line.target}: the broker speaks nonsense: {error}") from error
         for kind, payload in found:
             if kind == Kind.FAILURE:
-                raise _failure(self.line, payload)
+                raise failure_of(self.line, payload)
         return found
 
     def packets(self) -> Iterator[tuple[Kind, bytes]]:
@@ -104,13 +102,24 @@ class Connection:
         return bool(select.select([], [self._socket], [], 0)[1])
 
 
+def request_of(line: Line, request: Mapping[str, object]) -> bytes:
+    """The payload of a request: what is wanted, who logs in for it, and for whom."""
+    return json.dumps({**request, "login": {"user": line.user, "password": line.password}, "who": _who()}).encode()
+
+
+def ended(line: Line) -> LineFailure:
+    """The broker has closed the connection in the middle of it."""
+    return LineFailure(f"{line.target}: the line's broker has ended", hint=f"see {LinePlace(line.url).broker_log}")
+
+
 def _who() -> str:
     """Ourselves, for others at the line."""
     program = os.path.basename(sys.argv[0]).replace("__main__.py", "sampan") or "python"
     return f"{program}, pid {os.getpid()} of {owner_name(os.getuid())}"
 
 
-def _failure(line: Line, payload: bytes) -> LineFailure:
+def failure_of(line: Line, payload: bytes) -> LineFailure:
+    """The error of a FAILURE packet."""
     record = json.loads(payload)
     hint = str(record.get("hint", "")).replace("TARGET", line.target)
     code = int(record.get("code", EXIT_FAILURE))
@@ -120,7 +129,8 @@ def _failure(line: Line, payload: bytes) -> LineFailure:
     return LineFailure(message, hint=hint, code=code, reason=str(record.get("reason", "")))
 
 
-def _connect(line: Line) -> socket.socket:
+def connected(line: Line) -> socket.socket:
+    """A connection to the line's broker, which is started when there is none."""
     place = LinePlace(line.url)
     for _ in range(_TRIES):
         sock = socket.socket(socket.AF_UNIX)
@@ -148,7 +158,7 @@ def _end_broker(line: Line, place: LinePlace) -> None:
             while data := sock.recv(65536):
                 for kind, payload in unpacker.feed(data):
                     if kind == Kind.FAILURE:
-                        raise _failure(line, payload)
+                        raise failure_of(line, payload)
         except OSError:
             return  # it has ended meanwhile
 
@@ -177,6 +187,6 @@ def _start_broker(line: Line, place: LinePlace) -> None:
                 break
             said += data
     if said.startswith(b"{"):
-        raise _failure(line, said)
+        raise failure_of(line, said)
     if said != b"ready\n":
         raise LineFailure(f"{line.target}: its broker did not start", hint=f"see {place.broker_log}")

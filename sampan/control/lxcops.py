@@ -21,6 +21,7 @@ DEFAULT_PATH = "/var/lib/lxc"
 _UNSAVED = "/run/sampan/.unsaved"  #: configurations that containers were started with and that were not saved
 #: Writes stdin to a file, whole or not at all.
 _WRITE = 'mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
+_WRITE_PRIVATE = "umask 077;" + _WRITE  #: the runtime wants its folder for itself
 #: A folder with a configuration and no root file system yet is what save_config leaves: create begins anew.
 _AGAIN = '[ ! -e "$1/rootfs" ] && rm -f "$1/config" && rmdir "$1"'
 _ANY_CGROUP = re.compile(r"[a-z0-9_]+(\.[a-zA-Z0-9_]+)+")
@@ -97,7 +98,7 @@ class Ops:
         """The configuration as it is here, in a file of its own: a start goes by it, and saves nothing."""
         path = posixpath.join(_UNSAVED, self.name)
         config = yield from self._loaded()
-        (yield Call(("sh", "-c", _WRITE, "write", path), config.text().encode())).check()
+        (yield Call(("sh", "-c", _WRITE_PRIVATE, "write", path), config.text().encode())).check()
         return path
 
     def stop(self) -> Steps[bool]:
@@ -173,7 +174,7 @@ class Ops:
         files = value if isinstance(value, list) else [value]
         text = config.text() + "".join(f"lxc.include = {file}\n" for file in files)
         path = posixpath.join(_UNSAVED, self.name)
-        (yield Call(("sh", "-c", _WRITE, "write", path), text.encode())).check()
+        (yield Call(("sh", "-c", _WRITE_PRIVATE, "write", path), text.encode())).check()
         read = yield from self._read(path)
         if read is not None:
             read.changed = True

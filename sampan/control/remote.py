@@ -8,17 +8,15 @@ web.start() and web.wait("RUNNING", 5)
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from sampan.control import consolefd, transfer
-from sampan.control.calls import Call, Done
+from sampan.control.calls import Call, Done, Reply
 from sampan.control.client import Connection
 from sampan.control.lxc import Container, Lxc
-from sampan.control.packets import Kind
 from sampan.control.target import Line, resolve
 from sampan.control.transfer import Moved, Progress
 from sampan.core.errors import SampanError
@@ -52,20 +50,13 @@ class Target:
 
     def perform(self, call: Call) -> Done:
         """Carry a call out."""
-        stdout, stderr, end = bytearray(), bytearray(), {"status": 0}
+        reply = Reply(call, self._note)
         with Connection(self.line, call.request()) as connection:
             feeding = threading.Thread(target=_feed, args=(connection, call.stdin), daemon=True)
             feeding.start()
             for kind, payload in connection.packets():
-                if kind == Kind.END:
-                    end = json.loads(payload)
-                elif kind == Kind.NOTE:
-                    self._note(payload.decode())
-                elif kind == Kind.STDOUT:
-                    (call.on_stdout or stdout.extend)(payload)
-                else:
-                    (call.on_stderr or stderr.extend)(payload)
-        return Done(call.words, int(end["status"]), bytes(stdout), bytes(stderr), bool(end.get("repeated")))
+                reply.take(kind, payload)
+        return reply.done()
 
     def verb(self, *words: str) -> Done:
         """A verb of sampan on the target: `target.verb("start", "web")`."""

@@ -29,7 +29,7 @@ def test_a_container_over_the_console(
     name = f"on-{board}"
     vm.up(str(folder_of(board)), name, BootOptions(snapshot=True))
     try:
-        target: Target = sampan.connect(f"qemu:{board}:{name}")  # type: ignore[operator]
+        target: Target = sampan.connect(f"qemu:{board}:{name}")
         programs(target, board)
         files(target, tmp_path)
         container(target)

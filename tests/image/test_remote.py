@@ -40,7 +40,7 @@ def board(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def target(board: Board) -> Target:
-    return sampan.connect(board.url)  # type: ignore[no-any-return, operator]
+    return sampan.connect(board.url)
 
 
 def on(board: Board, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -140,6 +140,6 @@ def test_a_killed_client_takes_its_program_with_it(board: Board, target: Target)
 
 def test_what_is_no_target_is_said(tmp_path: Path) -> None:
     with pytest.raises(SampanError, match="no such target"):
-        sampan.connect("nowhere")  # type: ignore[operator]
+        sampan.connect("nowhere")
     with pytest.raises(SampanError, match="is the other side running"):
-        sampan.connect(f"unix://{tmp_path}/nobody").run("true")  # type: ignore[operator]
+        sampan.connect(f"unix://{tmp_path}/nobody").run("true")
