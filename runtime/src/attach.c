@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@
 struct attach {
 	struct state st;
 	struct ns_set spaces;
-	bool elevated, clear_env;
+	bool elevated, clear_env, remount;
 	uint64_t caps;
 	struct seccomp filter;
 	struct rlimit limits[RLIMITS];
@@ -194,24 +195,45 @@ static char *login_shell(uid_t uid)
 	return "/bin/sh";
 }
 
+/* -R: /proc and /sys of the namespaces it is in, where it has the caller's mounts. */
+static int remount(const struct ns_set *spaces)
+{
+	if (spaces->wanted & CLONE_NEWNS)
+		return 0;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+	    (spaces->flags & CLONE_NEWPID && mount("proc", "/proc", "proc", 0, NULL) < 0) ||
+	    (spaces->flags & CLONE_NEWNET && mount("sysfs", "/sys", "sysfs", 0, NULL) < 0))
+		return err_set("mount /proc and /sys anew");
+	return 0;
+}
+
 _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 {
 	static char *shell[] = { NULL, NULL };
 	const char *label = a->label.text[0] ? a->label.text : NULL;
+	bool user = a->spaces.flags & CLONE_NEWUSER;    /* takes the rights to raise limits */
 	int attr = label ? lsm_open() : -1;     /* of the host's /proc */
 
 	if (label && attr < 0)
 		fail();
 	if (!a->elevated && cg_join(&a->st.cg, late_cgroup) < 0)
 		fail();
+	if (user && !a->elevated && knobs_limits_as(a->limits) < 0)
+		fail();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_rest(&a->spaces) < 0)
+		fail();
+	if (user && (sys_set_groups(NULL, 0) < 0 || sys_become_group(0) < 0 || sys_become(0) < 0)) {
+		err_set("become the container's root");
+		fail();
+	}
+	if (a->remount && remount(&a->spaces) < 0)
 		fail();
 	if (a->spaces.wanted & CLONE_NEWNS && chdir("/") < 0) {
 		err_set("chdir /");
 		fail();
 	}
 	set_stdio(a, sock);
-	if (!a->elevated && knobs_limits_as(a->limits) < 0)
+	if (!user && !a->elevated && knobs_limits_as(a->limits) < 0)
 		fail();
 	if (ids_keyring() < 0 ||
 	    ids_become(a->caps, a->uid, a->gid, NULL, 0, a->no_new_privs, &a->filter) < 0)
@@ -347,7 +369,8 @@ static void options(int argc, char **argv, struct args *a)
 	static const struct opt opts[] = {
 		{ 'e', "elevated-privileges", NULL, &attach.elevated,
 		  "keep all capabilities, stay outside of its cgroup and device list" },
-		{ 's', "namespaces", "NS|NS", &namespaces, "enter only MOUNT PID UTSNAME IPC NETWORK CGROUP" },
+		{ 's', "namespaces", "NS|NS", &namespaces, "enter only MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME" },
+		{ 'R', "remount-sys-proc", NULL, &attach.remount, "without MOUNT: mount /proc and /sys anew" },
 		{ 0, "clear-env", NULL, &attach.clear_env, "start with a clean environment" },
 		{ 0, "keep-env", NULL, &keep_env, "keep the environment (the default)" },
 		{ 'v', "set-var", "NAME=VALUE...", &attach.set_env, "set a variable" },

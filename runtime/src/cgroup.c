@@ -250,6 +250,21 @@ int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf)
 	return cg_open_v2(cg);
 }
 
+int cg_give(const struct cg *cg, uid_t uid, gid_t gid)
+{
+	static const char files[][23] = { "", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control" };
+
+	for (unsigned i = 0; i < cg->n; i++)
+		for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+			char path[CG_PATH_MAX + 32];
+
+			snprintf(path, sizeof(path), "%s/%s", cg->dir[i].path, files[f]);
+			if (chown(path, uid, gid) < 0 && errno != ENOENT)
+				return err_set("chown %s", path);
+		}
+	return 0;
+}
+
 /* ---- joining ------------------------------------------------------------ */
 
 int cg_open_v2(struct cg *cg)

@@ -54,6 +54,9 @@ int cg_plan(struct cg *cg, const struct cg_host *host, const struct conf *conf, 
 /* Makes the directories, sets the values, opens the v2 one. */
 int cg_make(struct cg *cg, const struct cg_host *host, const struct conf *conf);
 
+/* The container's root may make groups of its own below; the limits stay the host's. */
+int cg_give(const struct cg *cg, uid_t uid, gid_t gid);
+
 /* The new process joins by itself; with `all` also v2 (no CLONE_INTO_CGROUP). */
 int cg_join(const struct cg *cg, bool all);
 int cg_open_v2(struct cg *cg);          /* v2fd, when there is such a directory */

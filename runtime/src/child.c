@@ -25,6 +25,7 @@
 #include "net.h"
 #include "payload.h"
 #include "root.h"
+#include "spaces.h"
 #include "stages.h"
 #include "sync.h"
 #include "sys.h"
@@ -38,7 +39,7 @@ static int join_cgroups(struct start *s)
 		return -1;
 	times_mark("cg_join");
 	/* After the join, so that the namespace's root is the container's own group. */
-	if (feat_on(FEAT_CGROUP_NS) && unshare(SYS_CLONE_NEWCGROUP) < 0 && errno != EINVAL)
+	if (s->conf->spaces & SPACE_CGROUP && feat_on(FEAT_CGROUP_NS) && unshare(SYS_CLONE_NEWCGROUP) < 0 && errno != EINVAL)
 		return err_set("make a cgroup namespace");
 	times_mark("cgroupns");
 	return 0;
@@ -77,9 +78,9 @@ static int lo_up(void)
 
 static int identify(const struct conf *c)
 {
-	if (c->utsname && sethostname(c->utsname, strlen(c->utsname)) < 0)
+	if (c->utsname && c->spaces & CLONE_NEWUTS && sethostname(c->utsname, strlen(c->utsname)) < 0)
 		return err_set("set the host name %s", c->utsname);
-	return net_own(c) ? lo_up() : 0;
+	return c->spaces & CLONE_NEWNET ? lo_up() : 0;
 }
 
 /* Terminals of the caller are replaced, so that no byte can be pushed into them. */
@@ -109,27 +110,43 @@ static int chdir_safely(const char *dir)
 	return 0;
 }
 
+/*
+ * Root of the user namespace, once there is a map. Until now it was the host's, of which it
+ * has no rights but the owner's: those it takes to find the root's place.
+ */
+static int own_user(const struct start *s, int *root)
+{
+	if (s->tree >= 0 && (*root = userns_root(s)) < 0)
+		return -1;
+	return sys_set_groups(NULL, 0) < 0 || sys_become_group(0) < 0 || sys_become(0) < 0 ?
+	       err_set("become the container's root") : 0;
+}
+
 static int steps(struct start *s, int sync)
 {
 	const struct conf *c = s->conf;
 	bool labels = c->apparmor || c->selinux || c->selinux_keyring;
 	CLEAN_FD int root = -1, attr = -1;
 
+	if (c->spaces & CLONE_NEWUSER)
+		sync_wait(sync);
 	if (join_cgroups(s) < 0)
 		return -1;
+	if (!(c->spaces & CLONE_NEWPID))        /* what it leaves behind stays its own */
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	/* Nobody may look into this process: it holds things of the host until exec. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setsid() < 0)
 		return err_set("leave the session");
 	if (labels && (attr = lsm_open()) < 0)
 		return -1;
 	umask(0);
-	if (stage_mount(HOOK_PRE_MOUNT, -1) < 0 ||
-	    (root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0 ||
+	if ((c->spaces & CLONE_NEWUSER && own_user(s, &root) < 0) || stage_mount(HOOK_PRE_MOUNT, -1) < 0 ||
+	    (root < 0 && (root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0) ||
 	    make_root(s, root) < 0 || set_stdio(s) < 0 || sync_ready(sync, &s->ptys) < 0)
 		return -1;
 	times_mark("ready");
 	/* Host files must have been opened by now: behind the pivot they are gone. */
-	if (identify(c) < 0 || knobs_write(c) < 0 || root_enter(root, c) < 0)
+	if (identify(c) < 0 || knobs_write(c, 0) < 0 || root_enter(root, c) < 0)
 		return -1;
 	times_mark("pivot");
 	if (c->init_cwd && chdir_safely(c->init_cwd) < 0)
@@ -140,7 +157,7 @@ static int steps(struct start *s, int sync)
 	if (c->keyring != 0 && ids_keyring() < 0)
 		return -1;
 	if (env_set(c) < 0 || ids_personality(c->arch) < 0 || stage_inside(s, sync) < 0 ||
-	    knobs_limit(c) < 0 ||
+	    (!(c->spaces & CLONE_NEWUSER) && knobs_limit(c, 0) < 0) ||
 	    ids_become(caps_left(c), c->init_uid, c->init_gid, c->groups, c->ngroups,
 		       c->no_new_privs, s->filter) < 0)
 		return -1;

@@ -213,6 +213,7 @@ int conf_load_list(struct conf *c, struct conf_list *list, const char *file, con
 	add_devices(l);
 	l->key = l->value = NULL;
 	check_nics(l);
+	check_spaces(l);
 	l->key = l->value = NULL;
 	check_sysctls(l);
 	return c->errors == 0 ? 0 : -1;

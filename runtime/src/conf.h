@@ -30,6 +30,8 @@ struct conf_mount {
 	unsigned long propagation;      /* MS_{SHARED,SLAVE,PRIVATE,UNBINDABLE}[|MS_REC], 0 = none */
 	enum mnt_create create;
 	bool optional, relative;
+	const char *idmap;              /* "container", or the path of a user namespace */
+	int tree;                       /* what a user namespace binds, or 0 */
 };
 
 struct conf_cgvalue {                   /* lxc.cgroup.FILE or lxc.cgroup2.FILE, not devices.* */
@@ -110,6 +112,24 @@ struct conf_hook {                      /* in file order */
 	const char *command;
 };
 
+enum { MAP_USERS = 1, MAP_GROUPS = 2 };
+
+struct conf_idmap {                     /* a range of ids, of users, groups or both */
+	struct where at;
+	uint8_t kinds;
+	uint32_t inside, outside, count;
+};
+
+/* Namespaces by their bits of clone(2). */
+enum { NS_KINDS = 8, SPACE_TIME = 0x80, SPACE_CGROUP = 0x02000000 };
+
+extern const struct space {
+	char file[8], word[10];         /* in /proc/PID/ns; as in attach -s */
+	uint32_t flag;
+} space_table[NS_KINDS];
+
+int space_index(const char *name);      /* of such a file, or -1 */
+
 enum { ENV_INIT = 1, ENV_HOOKS = 2 };   /* who gets a variable */
 
 struct conf {
@@ -120,6 +140,7 @@ struct conf {
 	enum root_kind root_kind, root_backend; /* by prefix; by lxc.rootfs.backend */
 	const char *rootfs_mount;
 	unsigned long rootfs_flags, rootfs_propagation;   /* MS_*, of lxc.rootfs.options */
+	const char *rootfs_idmap;       /* as of a mount */
 	const char *rootfs_data;        /* what is left of them, for the file system of an image */
 	enum auto_mode auto_proc, auto_sys, auto_cgroup;
 	bool auto_cgroup_full, auto_cgroup_force;
@@ -142,6 +163,12 @@ struct conf {
 	int keyring;                    /* a session keyring of its own: -1 not said, 0, 1 */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
+	unsigned nidmaps;
+	struct conf_idmap idmap[IDMAPS_MAX];
+	uint32_t ns_clone, ns_keep;     /* as said; `spaces`: what is made */
+	uint32_t spaces;
+	const char *share[NS_KINDS];
+	int64_t offset_boot, offset_monotonic;  /* of the clocks inside, nanoseconds */
 	const char *seccomp;            /* "none" or absolute; NULL: the built-in list */
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */
 	unsigned nenv;
@@ -172,6 +199,9 @@ struct conf {
 	size_t used;                    /* bytes of `bytes` in use */
 	char bytes[CONF_BYTES_MAX];
 };
+
+/* The host's id of one inside (MAP_USERS or MAP_GROUPS); UINT32_MAX: it has none. */
+uint32_t idmap_outside(const struct conf *c, unsigned kind, uint32_t id);
 
 /* Is this last layer of an overlay a fresh tmpfs: "tmpfs" or "tmpfs,size=16m"? */
 static inline bool root_upper_tmpfs(const char *layer)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Readers of keys about a container's life: variables, limits, hooks, groups, log. */
+#include <sched.h>
 #include <string.h>
 #include "conf_load.h"
 
@@ -164,15 +165,15 @@ const char *load_proc(struct load *l, const char *value)
 void check_sysctls(struct load *l)
 {
 	struct conf *c = l->c;
-	bool host = false;
 
-	for (unsigned i = 0; i < c->nnics; i++)
-		host |= c->nic[i].used && c->nic[i].type == NET_NONE;
 	for (unsigned i = 0; i < c->nsets; i++) {
+		const char *name = c->set[i].name;
+		uint32_t space = name[0] == 'n' ? CLONE_NEWNET : strstr(name, "name") ? CLONE_NEWUTS : CLONE_NEWIPC;
+
 		l->at = c->set[i].at;
 		l->value = c->set[i].value;
-		if (host && c->set[i].kind == SET_SYSCTL && strncmp(c->set[i].name, "net.", 4) == 0)
-			load_error(l, "the network is the host's, and so would this change be");
+		if (c->set[i].kind == SET_SYSCTL && !(c->spaces & space))
+			load_error(l, "the namespace is not the container's own, and nor would this change be");
 	}
 }
 

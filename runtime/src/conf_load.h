@@ -15,11 +15,11 @@ enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
 enum conf_kind {                        /* one reader each, in conf_values.c and its neighbours */
 	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
 	KIND_DEVICES_ALLOW, KIND_DEVICES_DENY, KIND_DEVICES_EXPECT, KIND_ENVIRONMENT, KIND_FSTAB, KIND_GIDS, KIND_GROUP,
-	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_INCLUDE, KIND_LABEL, KIND_LOG_FACILITY,
+	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_IDMAP, KIND_INCLUDE, KIND_LABEL, KIND_LOG_FACILITY,
 	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_ADDRESS, KIND_NIC_CLEAR,
 	KIND_NIC_FLAGS, KIND_NIC_GATEWAY, KIND_NIC_HWADDR, KIND_NIC_NAME, KIND_NIC_ROUTE, KIND_NIC_TYPE,
-	KIND_NIC_WORD, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
-	KIND_ROOTFS_OPTIONS, KIND_SIGNAL, KIND_SIZE, KIND_STRING, KIND_SUBDIR, KIND_SYSCTL, KINDS
+	KIND_NIC_WORD, KIND_OFFSET, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
+	KIND_ROOTFS_OPTIONS, KIND_SHARE, KIND_SIGNAL, KIND_SIZE, KIND_SPACES, KIND_STRING, KIND_SUBDIR, KIND_SYSCTL, KINDS
 };
 
 struct conf_key {                       /* one row of the generated table */
@@ -120,6 +120,14 @@ const char *load_prlimit(struct load *l, const char *value);
 const char *load_proc(struct load *l, const char *value);
 const char *load_sysctl(struct load *l, const char *value);
 void check_sysctls(struct load *l);     /* once all is read: is what they set the container's own? */
+
+/* conf_ns.c */
+enum { SPACES_USUAL = (int)0x6e020000 };        /* pid, mnt, uts, ipc, net, cgroup */
+const char *load_spaces(struct load *l, const char *value);
+const char *load_share(struct load *l, const char *value);
+const char *load_idmap(struct load *l, const char *value);
+const char *load_offset(struct load *l, const char *value);
+void check_spaces(struct load *l);      /* once all is read: which are made, and can they be? */
 
 /* Copies the next word of a list that blanks or `more` separate; NULL behind the last. */
 const char *load_word(const char *list, const char *more, char *word, size_t size);

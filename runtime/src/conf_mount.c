@@ -59,7 +59,7 @@ static bool flag_option(const char *option, struct conf_mount *m)
 }
 
 /* LXC's own options. Returns whether it was one, and in `why` what is wrong with it. */
-static bool lxc_option(const char *option, struct conf_mount *m, const char **why)
+static bool lxc_option(struct load *l, const char *option, struct conf_mount *m, const char **why)
 {
 	if (strcmp(option, "optional") == 0)
 		m->optional = true;
@@ -72,7 +72,8 @@ static bool lxc_option(const char *option, struct conf_mount *m, const char **wh
 	else if (strncmp(option, "create=", 7) == 0)
 		*why = "create= takes dir or file";
 	else if (strncmp(option, "idmap=", 6) == 0)
-		*why = "not supported: idmap=, containers do not have a user namespace yet";
+		m->idmap = strcmp(option + 6, "container") == 0 || option[6] == '/' ? load_keep(l, option + 6) :
+			   (*why = "idmap= takes container or the path of a user namespace", NULL);
 	else
 		return false;
 	return true;
@@ -89,7 +90,7 @@ const char *load_options(struct load *l, const char *options, struct conf_mount 
 
 		snprintf(option, sizeof(option), "%.*s", (int)n, options);
 		options += n + (options[n] == ',');
-		if (n == 0 || flag_option(option, m) || lxc_option(option, m, &why))
+		if (n == 0 || flag_option(option, m) || lxc_option(l, option, m, &why))
 			continue;
 		if (used + n + 2 > sizeof(data))
 			return "the options are too long";
@@ -194,6 +195,8 @@ static const char *check_mount(const struct conf_mount *m)
 		return "the type none needs the option bind or rbind";
 	if ((m->flags & MS_BIND) && m->source[0] != '/' && !m->relative)
 		return "the source of a bind mount must be absolute, or the option relative be given";
+	if (m->idmap && (m->relative || !(m->flags & MS_BIND)))
+		return "idmap= is for bind mounts of the host's files";
 	return NULL;
 }
 

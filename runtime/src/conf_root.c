@@ -84,6 +84,7 @@ const char *load_rootfs_options(struct load *l, const char *value)
 	l->c->rootfs_flags = m.flags & ~(unsigned long)(MS_BIND | MS_REC);
 	l->c->rootfs_propagation = m.propagation;
 	l->c->rootfs_data = m.data;
+	l->c->rootfs_idmap = m.idmap;
 	return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -92,8 +93,8 @@ static int dev_devpts(int root, int dev, const struct conf *conf)
 {
 	char data[80];
 
-	snprintf(data, sizeof(data), "newinstance,gid=5,mode=620,ptmxmode=0666,max=%d",
-		 conf->pty_max < 0 ? 1024 : conf->pty_max);
+	snprintf(data, sizeof(data), "newinstance,%smode=620,ptmxmode=0666,max=%d",
+		 idmap_outside(conf, MAP_GROUPS, 5) < UINT32_MAX ? "gid=5," : "", conf->pty_max < 0 ? 1024 : conf->pty_max);
 	return mount_below(root, dev, "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, data);
 }
 
@@ -101,7 +102,7 @@ int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev
 {
 	bool ours = dev_wanted(ctr, conf);
 
-	if (ours && (*dev = dev_tmpfs(root)) < 0)
+	if (ours && (*dev = conf->spaces & CLONE_NEWUSER ? open_dev(root) : dev_tmpfs(root)) < 0)
 		return -1;
 	if (conf->pty_max != 0 && conf->rootfs && !mnt_covers(ctr, conf, "dev") &&
 	    !mnt_covers(ctr, conf, "dev/pts") && dev_devpts(root, *dev, conf) < 0)
@@ -122,6 +123,22 @@ static int fill(int dev)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return err_set("symlink /dev/%s", links[i].name);
 	return 0;
+}
+
+int dev_make(int root, const struct ctr *ctr, const struct conf *conf, const struct devlist *l)
+{
+	uid_t uid = idmap_outside(conf, MAP_USERS, 0);
+	gid_t gid = idmap_outside(conf, MAP_GROUPS, 0);
+	CLEAN_FD int dev = -1;
+
+	if (!dev_wanted(ctr, conf))
+		return 0;
+	if ((dev = dev_tmpfs(root)) < 0 || fill(dev) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		fchownat(dev, nodes[i].name, uid, gid, AT_SYMLINK_NOFOLLOW);
+	/* Last: nodes of the list get the owner of their folder. */
+	return fchownat(dev, "", uid, gid, AT_EMPTY_PATH) < 0 ? err_set("chown /dev") : nodes_make(dev, l);
 }
 
 /* ---- ptys ------------------------------------------------------------------- */
@@ -225,7 +242,7 @@ int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
 {
 	CLEAN_FD int theirs = dev < 0 ? open_dev(root) : -1;    /* a root without /dev may want none */
 
-	if (dev_wanted(ctr, conf) && (dev < 0 || fill(dev) < 0 || nodes_make(dev, l) < 0))
+	if (dev_wanted(ctr, conf) && !(conf->spaces & CLONE_NEWUSER) && (dev < 0 || fill(dev) < 0 || nodes_make(dev, l) < 0))
 		return -1;
 	return make_ptys(root, dev < 0 ? theirs : dev, dev >= 0, conf, p);
 }

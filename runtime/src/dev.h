@@ -16,6 +16,10 @@ struct ptys {                           /* masters, for the supervisor */
 /* Is /dev ours to fill? Not when it is configured off or a mount entry brings one. */
 bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
 
+/* For the host's side of a user namespace, where mknod(2) is nobody's right: all of /dev but the ptys. */
+struct devlist;
+int dev_make(int root, const struct ctr *ctr, const struct conf *conf, const struct devlist *l);
+
 /* Before the mount entries: tmpfs, directories, devpts. `dev`: our /dev, or -1. */
 int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev);
 
@@ -23,7 +27,6 @@ int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev
  * After them: nodes and links of our /dev, the nodes of the device list, then ptys on
  * /dev/console and /dev/ttyN.
  */
-struct devlist;
 int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
 	     const struct devlist *l, struct ptys *p);
 

@@ -9,11 +9,12 @@
 /*
  * sysctl and proc values, through the host's /proc, which the image cannot fake: what is
  * written is the caller's own, for the kernel looks at who opens the file. Before the pivot.
+ * With `pid` the values of that process alone, which has not the rights in its user namespace.
  */
-int knobs_write(const struct conf *c);
+int knobs_write(const struct conf *c, pid_t pid);
 
 /* Resource limits, while there is the capability to raise them. */
-int knobs_limit(const struct conf *c);
+int knobs_limit(const struct conf *c, pid_t pid);
 
 enum { RLIMITS = 16 };                  /* RLIMIT_* there are */
 

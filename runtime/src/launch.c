@@ -150,7 +150,7 @@ static const char *absolute(const char *path, char buf[PATH_LEN_MAX])
 /* An option that stands for a line of the configuration. */
 static void define(const char *key, const char *value)
 {
-	static char lines[8][PATH_LEN_MAX + 40];
+	static char lines[12][PATH_LEN_MAX + 40];
 	static unsigned n;
 
 	if (!value)
@@ -163,6 +163,7 @@ static struct {                         /* options of both commands */
 	bool daemon, foreground;
 	const char *file, *console, *console_log, *pidfile, *uid, *gid;
 	struct list defines;
+	const char *share[4];
 } said;
 
 static int start(bool app, const struct optset *set, int argc, char **argv)
@@ -181,6 +182,11 @@ static int start(bool app, const struct optset *set, int argc, char **argv)
 	define("lxc.console.logfile", absolute(said.console_log, paths[1]));
 	define("lxc.init.uid", said.uid);
 	define("lxc.init.gid", said.gid);
+	for (int i = 0; i < 4; i++) {
+		static const char keys[][28] = { "lxc.namespace.share.net", "lxc.namespace.share.ipc",
+						 "lxc.namespace.share.uts", "lxc.namespace.share.pid" };
+		define(keys[i], said.share[i]);
+	}
 	pidfile = absolute(said.pidfile, paths[2]);
 	prepare(&s, &a, absolute(said.file, paths[3]));
 	s.app = app;
@@ -195,6 +201,10 @@ static int start(bool app, const struct optset *set, int argc, char **argv)
 	{ 'p', "pidfile", "FILE", &said.pidfile, "where the supervisor's pid is written" }, \
 	{ 'L', "console-log", "FILE", &said.console_log, "lxc.console.logfile" }, \
 	{ 'c', "console", "FILE", &said.console, "lxc.console.path" }, \
+	{ 0, "share-net", "NAME|PID", &said.share[0], "join its network; also --share-ipc, -uts, -pid" }, \
+	{ 0, "share-ipc", "NAME|PID", &said.share[1], NULL }, \
+	{ 0, "share-uts", "NAME|PID", &said.share[2], NULL }, \
+	{ 0, "share-pid", "NAME|PID", &said.share[3], NULL }, \
 	{ 'C', "close-all-fds", NULL, NULL, NULL }
 
 int cmd_start(int argc, char **argv)

@@ -26,6 +26,7 @@
 #define HOOKS_MAX        64      /* lxc.hook.* of all stages */
 #define GROUPS_MAX       32      /* lxc.group */
 #define GIDS_MAX         32      /* lxc.init.groups */
+#define IDMAPS_MAX       32      /* lxc.idmap */
 #define DEFINES_MAX      64      /* start -s and what other options stand for */
 #define TTYS_MAX         16      /* lxc.tty.max */
 #define PATH_LEN_MAX     1024    /* any path the runtime builds */

@@ -51,7 +51,7 @@ int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, c
  */
 static int reopen(int dst, const struct stat *want)
 {
-	char path[PATH_LEN_MAX];
+	char path[PATH_LEN_MAX], up[PATH_LEN_MAX];
 	ssize_t n = readlink(fd_path(dst).s, path, sizeof(path) - 1);
 	CLEAN_FD int fd = -1;
 	struct stat st;
@@ -60,6 +60,10 @@ static int reopen(int dst, const struct stat *want)
 		return -1;
 	path[n] = '\0';
 	fd = openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {        /* a user namespace's root has no right to the folders above */
+		snprintf(up, sizeof(up), "..%s", strrchr(path, '/'));
+		fd = openat(dst, up, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	}
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -1;
 	if (want && (st.st_dev != want->st_dev || st.st_ino != want->st_ino)) {
@@ -122,21 +126,28 @@ static int bind_old(int src, int dst, unsigned long flags)
 	return flags & MS_REC ? flags_below(top, flags) : mnt_flags(fd_path(top).s, flags);
 }
 
+int mnt_tree_flags(int tree, unsigned long flags)
+{
+	unsigned rec = flags & MS_REC ? SYS_AT_RECURSIVE : 0;
+	struct sys_mount_attr attr = { .attr_set = attr_bits(flags) };
+
+	if (attr.attr_set & SYS_ATTR__ATIME)
+		attr.attr_clr = SYS_ATTR__ATIME;
+	return attr.attr_set ? sys_mount_setattr(tree, AT_EMPTY_PATH | rec, &attr) : 0;
+}
+
 /* The flags are on the mount before anybody can see it. -2: the kernel cannot. */
 static int bind_new(int src, int dst, unsigned long flags)
 {
 	unsigned rec = flags & MS_REC ? SYS_AT_RECURSIVE : 0;
-	struct sys_mount_attr attr = { .attr_set = attr_bits(flags) };
 	CLEAN_FD int tree = -1;
 
-	if (attr.attr_set & SYS_ATTR__ATIME)
-		attr.attr_clr = SYS_ATTR__ATIME;
-	if (!feat_on(FEAT_OPEN_TREE) || (attr.attr_set && !feat_on(FEAT_MOUNT_SETATTR)))
+	if (!feat_on(FEAT_OPEN_TREE) || (attr_bits(flags) && !feat_on(FEAT_MOUNT_SETATTR)))
 		return -2;
 	tree = sys_open_tree(src, "", SYS_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | rec);
 	if (tree < 0)
 		return feat_lost(FEAT_OPEN_TREE) ? -2 : -1;
-	if (attr.attr_set && sys_mount_setattr(tree, AT_EMPTY_PATH | rec, &attr) < 0)
+	if (mnt_tree_flags(tree, flags) < 0)
 		return feat_lost(FEAT_MOUNT_SETATTR) ? -2 : -1;
 	return sys_move_mount(tree, dst);
 }
@@ -148,6 +159,21 @@ int mnt_bind(int src, int dst, unsigned long flags, const char *where)
 	if (rc == -2)
 		rc = bind_old(src, dst, flags);
 	return rc < 0 ? err_set("bind on /%s", where) : 0;
+}
+
+int mnt_owners(int tree, int userns, const char *what)
+{
+	struct sys_mount_attr attr = { .attr_set = SYS_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+
+	if (!feat_on(FEAT_MOUNT_SETATTR))
+		errno = ENOSYS;
+	else if (sys_mount_setattr(tree, AT_EMPTY_PATH, &attr) == 0)
+		return 0;
+	err_set("idmap of %s", what);
+	if (errno == ENOSYS || errno == EINVAL)
+		err_hint("%s; without idmap= its files must belong to the host's ids of the container (chown)",
+			 errno == ENOSYS ? "idmapped mounts take Linux 5.12" : "this kernel cannot idmap its file system");
+	return -1;
 }
 
 /* ---- lxc.mount.entry ------------------------------------------------------ */
@@ -269,10 +295,13 @@ static int mount_entry(int root, const struct conf_mount *m, const char *inside)
 	if (!(m->flags & MS_BIND)) {
 		rc = mnt_fs(m->source, dst, m->type, m->flags, m->data, inside);
 	} else {
-		src = open_source(root, m);
-		if (src < 0)
+		src = m->tree > 0 ? -1 : open_source(root, m);
+		if (src < 0 && m->tree <= 0)
 			return -1;
-		rc = mnt_bind(src, dst, m->flags & ~(unsigned long)MS_BIND, inside);
+		rc = m->tree > 0 ? sys_move_mount(m->tree, dst) :
+		     mnt_bind(src, dst, m->flags & ~(unsigned long)MS_BIND, inside);
+		if (rc < 0 && m->tree > 0)
+			err_set("bind on /%s", inside);
 	}
 	return rc < 0 ? -1 : set_propagation(dst, m->propagation, inside);
 }

@@ -28,6 +28,10 @@ void mnt_inside(const struct ctr *ctr, const struct conf *conf, const char *targ
 /* Does some lxc.mount.entry have this place inside the root ("dev") as its target? */
 bool mnt_covers(const struct ctr *ctr, const struct conf *conf, const char *place);
 
+/* For a tree that is mounted nowhere yet: owners become what the namespace maps them to; flags. */
+int mnt_owners(int tree, int userns, const char *what);
+int mnt_tree_flags(int tree, unsigned long flags);
+
 /* All of lxc.mount.entry, in order. */
 int mnt_entries(int root, const struct ctr *ctr, const struct conf *conf);
 

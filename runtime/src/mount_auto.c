@@ -2,6 +2,7 @@
 /* The system mounts a container gets without an entry of its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -106,9 +107,17 @@ static int auto_proc(int root, enum auto_mode mode)
 	return over_itself(top, "sys/net", 0);
 }
 
-static int auto_sys(int root, enum auto_mode mode)
+static int auto_sys(int root, const struct conf *conf)
 {
-	CLEAN_FD int top = -1;
+	enum auto_mode mode = conf->auto_sys;
+	CLEAN_FD int top = -1, sys = -1;
+
+	/* One of a network that is not the user namespace's own it may not mount: that one, then. */
+	if ((conf->spaces & (CLONE_NEWUSER | CLONE_NEWNET)) == CLONE_NEWUSER) {
+		top = open_top(root, "sys");
+		sys = openat(AT_FDCWD, "/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return top < 0 ? -1 : mnt_bind(sys, top, MS_REC | MS_RDONLY | NO_ALL, "sys");
+	}
 
 	if (mode != AUTO_MIXED)
 		return mount_top(root, "sysfs", "sys", NO_ALL | (mode == AUTO_RO ? MS_RDONLY : 0));
@@ -125,7 +134,7 @@ int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, cons
 {
 	if (conf->auto_proc != AUTO_OFF && auto_proc(root, conf->auto_proc) < 0)
 		return -1;
-	if (conf->auto_sys != AUTO_OFF && auto_sys(root, conf->auto_sys) < 0)
+	if (conf->auto_sys != AUTO_OFF && auto_sys(root, conf) < 0)
 		return -1;
 	if (conf->auto_cgroup != AUTO_OFF && mnt_auto_cgroup(root, conf, host, cg) < 0)
 		return -1;

@@ -107,7 +107,7 @@ int mnt_auto_cgroup(int root, const struct conf *conf, const struct cg_host *hos
 	struct automount a = { .conf = conf, .host = host, .cg = cg, .mode = conf->auto_cgroup };
 	CLEAN_FD int fd = -1;
 
-	a.own_ns = feat_on(FEAT_CGROUP_NS) && faccessat(AT_FDCWD, "/proc/self/ns/cgroup", F_OK, 0) == 0;
+	a.own_ns = conf->spaces & SPACE_CGROUP && feat_on(FEAT_CGROUP_NS) && faccessat(AT_FDCWD, "/proc/self/ns/cgroup", F_OK, 0) == 0;
 	if (a.mode == AUTO_DEFAULT)
 		a.mode = admin ? AUTO_RW : AUTO_MIXED;
 	/* Its init can mount them, and knows how it wants them; but v2 they all expect. */

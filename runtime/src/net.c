@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include "hooks.h"
 #include "net.h"
 #include "util.h"
-
-bool net_own(const struct conf *conf)
-{
-	for (unsigned i = 0; i < conf->nnics; i++)
-		if (conf->nic[i].used && conf->nic[i].type == NET_NONE)
-			return false;
-	return true;
-}
 
 /* From now on it can be lost: what brings it home is written down, its namespace kept. */
 static int take(struct nic_job *j, pid_t pid, int statedir, struct state *st)
@@ -85,7 +78,7 @@ int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st)
 	struct nic_job j = { .conf = conf, .undo = &st->net };
 	char path[32];
 
-	if (!any(conf))
+	if (!(conf->spaces & CLONE_NEWNET) || !any(conf))
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);

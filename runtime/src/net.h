@@ -37,8 +37,6 @@ struct nic_job {                        /* one lxc.net.N while it is made */
  */
 int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st);
 
-bool net_own(const struct conf *conf);          /* false: the host's */
-
 /* ---- between the files of the network */
 
 /* Sets the error: "FILE:LINE: lxc.net.N: WHAT NAME: errno". -1 */

@@ -36,7 +36,7 @@ static bool is_node(int dir, const char *name, mode_t type, dev_t number)
 
 int node_make(int root, const char *path, const char *like, mode_t type, dev_t number)
 {
-	struct stat st = { .st_mode = 0600 };
+	struct stat st = { .st_mode = 0600 }, folder;
 	CLEAN_FD int dir = -1;
 	const char *base;
 
@@ -48,6 +48,10 @@ int node_make(int root, const char *path, const char *like, mode_t type, dev_t n
 		return -1;
 	if (mknodat(dir, base, type | (st.st_mode & 0777), number) < 0)
 		return errno == EEXIST && is_node(dir, base, type, number) ? 0 : -1;
+	if (fstat(dir, &folder) == 0 && folder.st_uid != 0) {   /* in a user namespace: its root's */
+		st.st_uid = folder.st_uid;
+		st.st_gid = folder.st_gid;
+	}
 	if (st.st_uid == 0 && st.st_gid == 0)
 		return 0;
 	return fchownat(dir, base, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);

@@ -8,15 +8,6 @@
 #include "nsenter.h"
 #include "sys.h"
 
-static const struct {
-	const char *file, *word;        /* in /proc/PID/ns; as in attach -s */
-	int flag;
-} ns_table[NS_KINDS] = {                                /* the user's mount namespace comes last */
-	{ "cgroup", "CGROUP", SYS_CLONE_NEWCGROUP }, { "ipc", "IPC", CLONE_NEWIPC },
-	{ "uts", "UTSNAME", CLONE_NEWUTS }, { "net", "NETWORK", CLONE_NEWNET },
-	{ "pid", "PID", CLONE_NEWPID }, { "mnt", "MOUNT", CLONE_NEWNS },
-};
-
 static bool same_ns(const char *file, int fd)
 {
 	char path[40], ours[64], theirs[64];
@@ -46,24 +37,24 @@ int ns_open(struct ns_set *a, const struct task *init)
 {
 	if (open_root(a, init) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++) {
+	for (int i = 0; i < NS_KINDS; i++) {
 		char path[48];
 
 		a->ns[i] = -1;
-		if (!(a->wanted & ns_table[i].flag))
+		if (!(a->wanted & (int)space_table[i].flag))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", init->pid, ns_table[i].file);
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", init->pid, space_table[i].file);
 		a->ns[i] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (a->ns[i] < 0 && errno == ENOENT)
 			continue;               /* a kernel without this kind */
 		if (a->ns[i] < 0)
 			return err_set("open %s", path);
-		if (same_ns(ns_table[i].file, a->ns[i])) {
+		if (same_ns(space_table[i].file, a->ns[i])) {
 			close(a->ns[i]);
 			a->ns[i] = -1;
 			continue;
 		}
-		a->flags |= ns_table[i].flag;
+		a->flags |= (int)space_table[i].flag;
 	}
 	/* All of the above were looked up by pid: is it still the same process? */
 	a->pidfd = task_pidfd(init);
@@ -74,8 +65,8 @@ int ns_open(struct ns_set *a, const struct task *init)
 
 int ns_enter_pid(const struct ns_set *a)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		if (ns_table[i].flag == CLONE_NEWPID && a->ns[i] >= 0 &&
+	for (int i = 0; i < NS_KINDS; i++)
+		if (space_table[i].flag == CLONE_NEWPID && a->ns[i] >= 0 &&
 		    setns(a->ns[i], CLONE_NEWPID) < 0)
 			return err_set("enter the pid namespace");
 	return 0;
@@ -87,10 +78,10 @@ static int join(const struct ns_set *a)
 
 	if (a->pidfd >= 0 && feat_on(FEAT_SETNS_PIDFD) && setns(a->pidfd, flags) == 0)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		if (a->ns[i] >= 0 && ns_table[i].flag != CLONE_NEWPID &&
-		    setns(a->ns[i], ns_table[i].flag) < 0)
-			return err_set("enter the %s namespace", ns_table[i].file);
+	for (int i = 0; i < NS_KINDS; i++)
+		if (a->ns[i] >= 0 && space_table[i].flag != CLONE_NEWPID &&
+		    setns(a->ns[i], (int)space_table[i].flag) < 0)
+			return err_set("enter the %s namespace", space_table[i].file);
 	return 0;
 }
 
@@ -112,15 +103,16 @@ int ns_parse(const char *text)
 	int flags = 0;
 
 	while (*text) {
-		size_t n = strcspn(text, "|,"), i;
+		size_t n = strcspn(text, "|,");
+		int i;
 
-		for (i = 0; i < ARRAY_SIZE(ns_table); i++)
-			if (strlen(ns_table[i].word) == n && strncmp(ns_table[i].word, text, n) == 0)
+		for (i = 0; i < NS_KINDS; i++)
+			if (strlen(space_table[i].word) == n && strncmp(space_table[i].word, text, n) == 0)
 				break;
-		if (i == ARRAY_SIZE(ns_table))
-			return err_plain("-s %.*s: not one of MOUNT PID UTSNAME IPC NETWORK CGROUP",
+		if (i == NS_KINDS)
+			return err_plain("-s %.*s: not one of MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME",
 					 (int)n, text);
-		flags |= ns_table[i].flag;
+		flags |= (int)space_table[i].flag;
 		text += n + (text[n] != '\0');
 	}
 	return flags;
@@ -130,8 +122,8 @@ int ns_all(void)
 {
 	int flags = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(ns_table); i++)
-		flags |= ns_table[i].flag;
+	for (int i = 0; i < NS_KINDS; i++)
+		flags |= (int)space_table[i].flag;
 	return flags;
 }
 

@@ -5,8 +5,6 @@
 
 #include "state.h"
 
-enum { NS_KINDS = 6 };
-
 struct ns_set {
 	int wanted;                     /* CLONE_NEW* bits */
 	int flags;                      /* those of them that differ from ours */

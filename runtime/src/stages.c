@@ -108,7 +108,7 @@ static int confine(void *arg)
 	const struct start *s = arg;
 	const struct conf *c = s->conf;
 
-	return knobs_limit(c) < 0 ||
+	return (!(c->spaces & CLONE_NEWUSER) && knobs_limit(c, 0) < 0) ||
 	       ids_become(caps_left(c), 0, 0, NULL, 0, c->no_new_privs, s->filter) < 0 ? -1 : 0;
 }
 

@@ -16,12 +16,14 @@
 #include "feat.h"
 #include "hooks.h"
 #include "hotplug.h"
+#include "knobs.h"
 #include "log.h"
 #include "monitor.h"
 #include "net.h"
 #include "notify.h"
 #include "root.h"
 #include "stages.h"
+#include "spaces.h"
 #include "start.h"
 #include "sync.h"
 #include "sys.h"
@@ -146,13 +148,6 @@ static void unload_conf(struct start *s)
 
 /* ---- clone --------------------------------------------------------------------- */
 
-static unsigned long namespaces(const struct conf *c)
-{
-	unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC;
-
-	return net_own(c) ? flags | CLONE_NEWNET : flags;
-}
-
 /* Straight into the v2 cgroup: joining it later waits 4..12 ms for a grace period. */
 static pid_t clone_into(const struct start *s, unsigned long flags)
 {
@@ -169,7 +164,7 @@ static pid_t clone_into(const struct start *s, unsigned long flags)
 
 static pid_t clone_child(struct start *s)
 {
-	unsigned long flags = namespaces(s->conf);
+	unsigned long flags = s->conf->spaces & ~(unsigned long)(SPACE_CGROUP | SPACE_TIME);
 	pid_t pid = -1;
 
 	if (s->st.cg.v2fd >= 0 && feat_on(FEAT_CLONE3)) {
@@ -182,26 +177,32 @@ static pid_t clone_child(struct start *s)
 
 static int spawn(struct start *s)
 {
-	int pair[2];
+	int pair[2], home[NS_KINDS], rc;
 
+	if (userns_prepare(s) < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set("socketpair");
 	s->sync = pair[0];
-	s->pid = clone_child(s);
+	rc = spaces_enter(s->conf, home);
+	s->pid = rc < 0 ? -1 : clone_child(s);
 	if (s->pid == 0) {
 		close(pair[0]);
 		child_main(s, pair[1]);
 	}
 	close(pair[1]);
-	if (s->pid < 0) {
+	if (s->pid < 0 && rc == 0) {
 		err_set("make the namespaces");
 		if (errno == EINVAL)
 			err_hint("the kernel lacks one of them: sampan checkconfig tells which");
-		return -1;
 	}
-	s->undo |= UNDO_CHILD;
+	if (s->pid > 0)
+		s->undo |= UNDO_CHILD;
+	if (spaces_leave(home) < 0 || s->pid < 0)
+		return -1;
+	s->pid1 = s->conf->spaces & CLONE_NEWPID;
 	times_mark("clone");
-	return 0;
+	return userns_map(s);
 }
 
 /* ---- a start --------------------------------------------------------------------- */
@@ -249,7 +250,7 @@ static int enforce(struct start *s)
 		return -1;
 	cg_close(&s->st.cg);
 	times_mark("devices");
-	return 0;
+	return s->conf->spaces & CLONE_NEWUSER ? knobs_limit(s->conf, s->pid) : 0;
 }
 
 /* All that the host's side can do while the child mounts. */
@@ -340,7 +341,7 @@ static void close_ptys(struct start *s)
 /* reboot(2) in a pid namespace kills its init: by SIGHUP to restart, SIGINT to halt. */
 static bool wants_reboot(const struct start *s, int status)
 {
-	if (s->app || !WIFSIGNALED(status))
+	if (s->app || !s->pid1 || !WIFSIGNALED(status))
 		return false;
 	return WTERMSIG(status) == SIGHUP || (s->reboot_asked && WTERMSIG(status) == SIGKILL);
 }

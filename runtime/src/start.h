@@ -19,6 +19,7 @@ struct start {
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
 	bool again;                     /* this end is a restart */
+	bool pid1;                      /* in a pid namespace of its own */
 	bool reboot_asked;              /* by `stop -r`: its end means a restart */
 	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
@@ -34,6 +35,7 @@ struct start {
 	int sig_stop;                   /* of lxc.signal.stop, or 0 */
 	int spaces[NS_FDS];             /* of a container with stop hooks, else -1 */
 	int statedir, sync, socket;
+	int tree;                       /* of the root, when there is a user namespace, or -1 */
 	int file;                       /* the state file, for its digit */
 	int uevents;                    /* netlink, when its list names devices, or -1 */
 	int pin;                        /* keeps the root's disk writable, see root.h */

@@ -33,7 +33,7 @@ enum {
 enum {                                          /* MOUNT_ATTR_*, bits as in MS_* where they exist */
 	SYS_ATTR_RDONLY = 0x01, SYS_ATTR_NOSUID = 0x02, SYS_ATTR_NODEV = 0x04,
 	SYS_ATTR_NOEXEC = 0x08, SYS_ATTR__ATIME = 0x70, SYS_ATTR_NOATIME = 0x10,
-	SYS_ATTR_STRICTATIME = 0x20, SYS_ATTR_NODIRATIME = 0x80,
+	SYS_ATTR_STRICTATIME = 0x20, SYS_ATTR_NODIRATIME = 0x80, SYS_ATTR_IDMAP = 0x100000,
 };
 
 enum { FS_PROC = 0x9fa0, FS_DEVPTS = 0x1cd1, FS_CGROUP2 = 0x63677270 };  /* f_type of statfs(2) */

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sampan.config import keys, nets, values
+from sampan.config import keys, nets, spaces, values
 from sampan.config.language import (
     CONF_BYTES_MAX,
     CONF_DEPTH_MAX,
@@ -29,7 +29,7 @@ from sampan.config.mounts import Wrong
 Level = Literal["note", "warning", "error"]
 
 #: Kinds whose key ends in a name that is to be checked even when the value is empty.
-_NAMED = {"cgroup", "cgroup2", "prlimit", "proc", "sysctl"}
+_NAMED = {"cgroup", "cgroup2", "prlimit", "proc", "share", "sysctl"}
 #: Kinds whose reader wants empty values too.
 _EMPTY_TOO = _NAMED | {"include"}
 
@@ -94,6 +94,7 @@ class _Loader:
         self.out = Config()
         self.on = values.Context(table.keys[0], keep=self._keep, warn=lambda text: self.say("warning", text))
         self.file, self.number, self.key, self.value = "", 0, "", ""
+        self.outermost = ""
         self.nic = -1  # interface of the last lxc.network.type
         self.used = 0
         self.open: list[tuple[int, int]] = []
@@ -279,6 +280,14 @@ class _Loader:
             on.hooks.clear()
         elif kind == "group":
             on.groups = 0
+        elif kind == "id":
+            on.spaces.ids[match.key.field.removeprefix("init_")[0]] = 0
+        elif kind == "idmap":
+            on.spaces.ranges.clear()
+        elif kind == "spaces":
+            (on.spaces.clone if match.key.field == "ns_clone" else on.spaces.keep).clear()
+        elif kind == "share":
+            on.spaces.shared.discard(match.rest)
         elif kind in ("devices_allow", "devices_deny", "devices_expect"):
             on.devices[kind.removeprefix("devices_")] = 0
         elif kind in ("cgroup", "cgroup2"):
@@ -352,10 +361,28 @@ class _Loader:
         shared = any(nic.kind == "none" for nic in self.on.nics.values())
         if shared and len(self.on.nics) > 1:
             self.error("type none is the host's network and stands alone")
+        self._spaces()
+        own = self.on.spaces.own(net=not shared)
         for (what, name), (value, file, number) in self.on.sets.items():
-            if what == "sysctl" and name.startswith("net.") and shared:
+            space = "net" if name.startswith("n") else "uts" if "name" in name else "ipc"
+            if what == "sysctl" and space not in own:
                 self.value, self.file, self.number = value, file, number
-                self.error("the network is the host's, and so would this change be")
+                self.error("the namespace is not the container's own, and nor would this change be")
+
+    def _spaces(self) -> None:
+        """Namespaces and maps of ids, all lines together."""
+        said = self.on.spaces
+        if why := spaces.wrong(said):
+            self.file, self.number = self.outermost, 0
+            self.error(why)
+        for at, row in enumerate(said.ranges):
+            for other in said.ranges[:at]:
+                self.file, self.number = row.file, row.line
+                if row.clashes(other):
+                    self.error("lxc.idmap: the range overlaps with another one")
+        if why := spaces.wrong_map(said):
+            self.file, self.number = said.ranges[0].file, said.ranges[0].line
+            self.error(why)
 
     def _devices(self) -> None:
         rules = [entry for entry in self.out.entries if entry.key.startswith("lxc.cgroup.devices.")]
@@ -373,7 +400,7 @@ def load(path: Path, *, root: Path | None = None, table: keys.Table | None = Non
     and fstabs are those of this machine. Never raises for what a file holds: the messages say it.
     """
     loader = _Loader(table or keys.load(keys.default_path()), root)
-    loader.file = str(path)
+    loader.file = loader.outermost = str(path)
     try:
         loader.include(str(path), path)
         loader.finish()

@@ -37,6 +37,7 @@ class Options:
 
     words: set[str] = field(default_factory=set)  #: those with a meaning of their own
     data: list[str] = field(default_factory=list)  #: what the file system gets
+    idmap: str = ""  #: "container", or the path of a user namespace
 
     @property
     def bind(self) -> bool:
@@ -53,7 +54,9 @@ def options(text: str) -> Options:
         elif word.startswith("create="):
             raise Wrong("create= takes dir or file")
         elif word.startswith("idmap="):
-            raise Wrong("not supported: idmap=, containers do not have a user namespace yet")
+            out.idmap = word.removeprefix("idmap=")
+            if out.idmap != "container" and not out.idmap.startswith("/"):
+                raise Wrong("idmap= takes container or the path of a user namespace")
         else:
             out.data.append(word)
     if out.data and out.bind:
@@ -116,3 +119,5 @@ def _check_mount(fields: list[str], given: Options) -> None:
         raise Wrong("the type none needs the option bind or rbind")
     if given.bind and not source.startswith("/") and "relative" not in given.words:
         raise Wrong("the source of a bind mount must be absolute, or the option relative be given")
+    if given.idmap and (not given.bind or "relative" in given.words):
+        raise Wrong("idmap= is for bind mounts of the host's files")

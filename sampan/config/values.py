@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sampan.config import language as limit
-from sampan.config import life, mounts, names, nets, rules, symbols
+from sampan.config import life, mounts, names, nets, rules, spaces, symbols
 from sampan.config.keys import Key
 from sampan.config.language import size
 from sampan.config.mounts import Wrong
@@ -47,6 +47,7 @@ class Context:
     hooks: list[str] = field(default_factory=list)  #: stages
     groups: int = 0
     nics: dict[int, nets.Nic] = field(default_factory=dict)
+    spaces: spaces.Spaces = field(default_factory=spaces.Spaces)
 
 
 def _string(value: str, on: Context) -> None:
@@ -126,6 +127,11 @@ def _number(value: str, on: Context) -> None:
         raise Wrong(f"must be a number from 0 to {on.key.max}")
 
 
+def _id(value: str, on: Context) -> None:
+    _number(value, on)
+    on.spaces.ids[on.key.field.removeprefix("init_")[0]] = int(value)
+
+
 def _bool(value: str, on: Context) -> None:
     if value not in ("0", "1") and names.number(value, 0, 1) is None:
         raise Wrong("must be 0 or 1")
@@ -181,6 +187,8 @@ def _mount(value: str, on: Context) -> None:
         raise
     for text in fields[:3]:
         on.keep(text)
+    if idmap := mounts.options(fields[3]).idmap:
+        on.keep(idmap)
     on.mounts += 1
 
 
@@ -194,8 +202,8 @@ def _rootfs_options(value: str, on: Context) -> None:
     given = mounts.options(value)
     if given.words & mounts.OWN:
         raise Wrong("create=, optional and relative belong to lxc.mount.entry")
-    if given.data:
-        on.keep(",".join(given.data))
+    for text in filter(None, (given.idmap, ",".join(given.data))):
+        on.keep(text)
 
 
 def _mount_auto(value: str, on: Context) -> None:
@@ -323,18 +331,38 @@ def _group(value: str, on: Context) -> None:
         on.groups += 1
 
 
+def _spaces(value: str, on: Context) -> None:
+    said = on.spaces
+    both = (said.clone, said.keep) if on.key.field == "ns_clone" else (said.keep, said.clone)
+    spaces.listed(value, *both)
+
+
+def _share(value: str, on: Context) -> None:
+    spaces.share(on.rest, value)
+    if value:
+        on.spaces.shared.add(on.rest)
+        on.keep(value)
+
+
+def _idmap(value: str, on: Context) -> None:
+    if len(on.spaces.ranges) == limit.IDMAPS_MAX:
+        raise Wrong("more ranges of ids than the runtime holds (IDMAPS_MAX)")
+    on.spaces.ranges.append(spaces.idmap(value, *on.place))
+
+
 READERS: dict[str, Callable[[str, Context], None]] = {
     "arch": _arch, "backend": _backend, "bool": _bool, "caps": _caps, "cgroup": _cgroup, "cgroup2": _cgroup,
     "command": _command, "console": _console, "count": _number, "devices_allow": _devices, "devices_deny": _devices,
     "devices_expect": _devices,
-    "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _number, "label": _label,
+    "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _id, "idmap": _idmap, "label": _label,
     "mount": _mount, "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_address": _nic_address,
     "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_gateway": _nic_gateway, "nic_hwaddr": _nic_hwaddr,
     "nic_name": _nic_name, "nic_route": _nic_address, "nic_type": _nic_type, "nic_word": _nic_word,
     "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
     "signal": _signal, "string": _string, "subdir": _subdir,
     "prlimit": _set, "sysctl": _set, "proc": _set, "hook": _hook, "hook_clear": _hook_clear,
-    "group": _group,
+    "group": _group, "share": _share, "spaces": _spaces,
+    "offset": lambda value, on: spaces.offset(value),
     "gids": lambda value, on: life.gids(value, on.key.max or 0),
     "size": lambda value, on: life.size(value, on.key.max or 0),
     "log_level": lambda value, on: life.log_level(value),

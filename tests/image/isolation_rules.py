@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import isolation_files as files
 import isolation_payload as payload
+import isolation_userns as userns
 from isolation_files import Check
 
 Patch = tuple[str, str, str]  #: file of runtime/src, text in it, text instead
@@ -272,6 +273,24 @@ RULES = (
         "runc 2023-25809, kernel 2022-0492",
         payload.group_namespace_begins_at_its_own,
         (("child.c", "if (feat_on(FEAT_CGROUP_NS) && unshare", "if (0 && unshare"),),
+    ),
+    Rule(
+        "user-namespace",
+        "user_namespaces(7): until it has become the root inside, it is the host's to files",
+        userns.root_is_nobody_outside,
+        (("child.c", "sys_become_group(0) < 0 || sys_become(0) < 0 ?", "0 ?"),),
+    ),
+    Rule(
+        "hosts-devices",
+        "mknod(2): device nodes of a user namespace are the host's to make",
+        userns.makes_no_nodes,
+        (("conf_ns.c", "\t\tc->spaces |= CLONE_NEWUSER;", "\t\tc->spaces |= 0;"),),
+    ),
+    Rule(
+        "shared-pids",
+        "kill(2): -1 is all that can be reached, and who is not PID 1 reaches others",
+        userns.others_survive_a_halt,
+        (("init.c", "if (getpid() != 1)", "if (0)"),),
     ),
     Rule(
         "undo",

@@ -64,7 +64,9 @@ VALUES = (
     "a b none bind,relative,optional,create=dir 0", "/a ../b none bind", "t t tmpfs size=1m,mode=755",
     "/a b none bind,uid=1", r"/a\040b /c none rbind", "ro,noatime", "ro,size=1m", "create=dir", "i686",
     "X86_64", "vax", "64M", '"quoted"', "'a", "/bin/sh -c 'a b' ''", '/x "a', "w " * 64, "w " * 65,
-    "u 0 100000 65536", "10.0.0.2/24", "fe80::1/64", "auto",
+    "u 0 100000 65536", "b 0 100000 65536", "b 0 4294967295 1", "g 5 5 0", "u 1 2 3 4", "mnt pid net", "mount user",
+    "net", "1h", "-90 s", "9223372036854775807ns", "9223372036854775807us", "10", "bind,idmap=container", "idmap=/n",
+    "/a b none bind,idmap=x", "/a b none bind,idmap=container", "/proc/1/ns/net", "10.0.0.2/24", "fe80::1/64", "auto",
     "1024:2048", "unlimited", "lo", "host-name", "bad name", "-x", "unconfined", "unchanged", "generated",
     "/bin/true", "onboot,web", "overlay:/a:/b", "loop:/x.img", "/dev/rtc0 rw", "char-rtc rw", "class:rtc r",
     "16384", "1MB", "DEBUG", "9",
@@ -72,7 +74,7 @@ VALUES = (
 NAMES = [
     key.name.replace(".N", ".0").replace(".*", suffix)
     for key in TABLE.keys
-    for suffix in ((".memory.max", ".x", ".devices.allow") if key.prefix else ("",))
+    for suffix in ((".memory.max", ".x", ".devices.allow", ".net", ".user", ".uts") if key.prefix else ("",))
     if key.name != "lxc.include"
 ]
 ODD = (

@@ -83,7 +83,7 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.rootfs.path = zfs:/a", "not supported: a root file system is dir:"),
         ("lxc.rootfs.path = /" + "a" * 1024, "PATH_LEN_MAX"),
         ("lxc.rootfs.backend = zfs", "not supported: a root file system is dir:"),
-        ("lxc.rootfs.options = idmap=container", "not supported: idmap="),
+        ("lxc.rootfs.options = idmap=x", "idmap= takes container"),
         ("lxc.rootfs.options = create=dir", "belong to lxc.mount.entry"),
         ("lxc.mount.auto = proc:ro", "must be of proc"),
         ("lxc.mount.auto = pro", "must be of proc"),
@@ -138,7 +138,10 @@ def test_values(read: Reader, line: str, fields: list[str]) -> None:
         ("lxc.net.99999999999.type = empty", "unknown key"),
         ("lxc.network.veth.pair = x", "lxc.network.type must come first"),
         ("lxc.net = 1", "takes only an empty value"),
-        ("lxc.idmap = u 0 100000 65536", "not supported: containers do not have a user namespace"),
+        ("lxc.idmap = u 0 100000 65536", "user 0 and group 0 must be mapped"),
+        ("lxc.idmap = b 0 100000 4294967295", "must be u, g or b"),
+        ("lxc.namespace.share.user = 1", "not supported"),
+        ("lxc.time.offset.boot = 90", "must be a number and h"),
         ("lxc.limit.nofile = many", "must be SOFT or SOFT:HARD"),
         ("lxc.seccomp = policy", "absolute"),
         ("lxc.apparmor.profile = generated", "not supported: no profile is generated"),
@@ -150,6 +153,24 @@ def test_refused_values(read: Reader, line: str, why: str) -> None:
     got = read(f"{line}\n")
     assert not got.good and why in got.said
     assert got.said.splitlines()[-1 if "hint" not in got.said else -2].startswith("config:1: ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("lxc.idmap = b 0 100000 9\nlxc.idmap = u 8 500 3", "overlaps"),
+        ("lxc.idmap = b 0 100000 9\nlxc.idmap = g 20 100008 3", "overlaps"),
+        ("lxc.idmap = b 0 100000 9\nlxc.init.uid = 9", "lxc.init.uid and lxc.init.gid must be mapped"),
+        ("lxc.idmap = b 0 100000 9\nlxc.namespace.keep = user", "leaves no user namespace"),
+        ("lxc.namespace.clone = user mnt", "lxc.idmap is missing"),
+        ("lxc.namespace.keep = mnt", "always has its own mnt"),
+        ("lxc.namespace.keep = net\nlxc.namespace.clone = pid", "exclude each other"),
+        ("lxc.namespace.keep = ipc\nlxc.sysctl.kernel.msgmax = 1", "not the container's own"),
+    ],
+)
+def test_refused_as_a_whole(read: Reader, lines: str, why: str) -> None:
+    got = read(f"{lines}\n")
+    assert not got.good and why in got.said
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_what_would_reach_beyond_the_container_is_refused(lab: Lab, line: str, w
 
 def test_network_sysctls_need_an_own_network(lab: Lab) -> None:
     name = lab.make("hostnet", "lxc.net.0.type = none", "lxc.sysctl.net.ipv4.ip_forward = 1")
-    assert "the network is the host's" in lab.sampan("execute", name, "--", "/bin/true").stderr
+    assert "not the container's own" in lab.sampan("execute", name, "--", "/bin/true").stderr
 
 
 def test_a_sysctl_this_kernel_has_not_fails_the_start(lab: Lab) -> None:
