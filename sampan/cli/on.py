@@ -14,7 +14,7 @@ from types import FrameType
 
 import click
 
-from sampan.control.client import Connection
+from sampan.control.client import Connection, LineFailure
 from sampan.control.packets import Kind
 from sampan.control.target import Line, resolve
 from sampan.core.errors import EXIT_USAGE, SampanError
@@ -144,13 +144,22 @@ def _pull(line: Line, words: list[str]) -> int:
 
 
 def _files(line: Line, words: list[str], *, push: bool) -> int:
+    from sampan.cli.meter import Meter
     from sampan.control.remote import Target
 
     if len(words) != 2:
         raise SampanError("from where, to where?", hint="push FILE PATH, pull PATH FILE", code=EXIT_USAGE)
     began = time.monotonic()
     target = Target(line, lambda text: _show(Kind.NOTE, text.encode()))
-    moved = target.push(words[0], words[1]) if push else target.pull(words[0], words[1])
+    meter = Meter(f"{'push' if push else 'pull'} {os.path.basename(words[0])}")
+    try:
+        move = target.push if push else target.pull
+        moved = move(words[0], words[1], progress=meter)
+    except (LineFailure, KeyboardInterrupt):
+        meter.close()
+        print("[sampan: the same command goes on where this one stopped]", file=sys.stderr)
+        raise
+    meter.close()
     seconds = time.monotonic() - began
     print(f"{moved.size} bytes in {seconds:.1f} s, {moved.sent} over the line, sha256 checked", file=sys.stderr)
     return 0

@@ -97,7 +97,7 @@ class AsyncTarget:
             output: Callable[[bytes], None],
             passed: Callable[[int], None] | None = None,
         ) -> transfer.Ended:
-            call = Call(tuple(words), stdin, environment=environment or {}, on_stdout=output)
+            call = Call(tuple(words), stdin, environment=environment or {}, on_stdout=output, on_passed=passed)
             done = asyncio.run_coroutine_threadsafe(one(call), loop).result()
             return transfer.Ended(done.status, done.stderr)
 

@@ -37,6 +37,7 @@ class Call:
     ident: bytes = b""  #: 8 bytes; a call with one that ran before is not run again
     on_stdout: OnOutput | None = None  #: gets it instead of Done
     on_stderr: OnOutput | None = None
+    on_passed: Callable[[int], None] | None = None  #: is told how many bytes of stdin have left
 
     def request(self) -> dict[str, object]:
         """For the line's broker."""
@@ -46,6 +47,7 @@ class Call:
             "verb": self.verb,
             "environment": dict(self.environment),
             "ident": self.ident.hex(),
+            "passed": self.on_passed is not None,
         }
 
 
@@ -101,6 +103,9 @@ class Reply:
             self._end = json.loads(payload)
         elif kind == Kind.NOTE:
             self._note(payload.decode())
+        elif kind == Kind.PASSED:
+            if self._call.on_passed:
+                self._call.on_passed(int(payload))
         elif kind == Kind.STDOUT:
             (self._call.on_stdout or self._stdout.extend)(payload)
         else:

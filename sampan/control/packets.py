@@ -24,6 +24,7 @@ class Kind(IntEnum):
     COMMAND = ord("C")  #: client: one letter, what a terminal wants done besides keys
     STDOUT = ord("O")  #: broker
     STDERR = ord("E")  #: broker
+    PASSED = ord("P")  #: broker: how many bytes of stdin have left for the program (decimal), when it was asked to
     NOTE = ord("N")  #: broker: a remark for the person
     END = ord("X")  #: broker: how it ended (JSON)
     FAILURE = ord("F")  #: broker: why it could not be done (JSON: message, hint, code)

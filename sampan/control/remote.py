@@ -38,15 +38,16 @@ class Target:
         verb: bool = False,
         ident: bytes = b"",
         output: Callable[[bytes], None] | None = None,
+        passed: Callable[[int], None] | None = None,
     ) -> Done:
         """Run a program (a string: by sh) or a verb of sampan, to its end.
 
         `ident`: 8 bytes; a request with one that was run before is not run again. `output` gets stdout
-        as it comes, and the result has none then. Raises SampanError
+        as it comes, and the result has none then; `passed` how much of stdin has left. Raises SampanError
         when the line or the agent is lost; how far the program came is unknown then.
         """
         argv = ("sh", "-c", words) if isinstance(words, str) else tuple(words)
-        return self.perform(Call(argv, stdin, verb, environment or {}, ident, output))
+        return self.perform(Call(argv, stdin, verb, environment or {}, ident, output, on_passed=passed))
 
     def perform(self, call: Call) -> Done:
         """Carry a call out."""
@@ -82,7 +83,7 @@ class Target:
         passed: Callable[[int], None] | None = None,
     ) -> transfer.Ended:
         """What `transfer` runs its programs by."""
-        done = self.run(words, stdin=stdin, environment=environment, output=output)
+        done = self.run(words, stdin=stdin, environment=environment, output=output, passed=passed)
         return transfer.Ended(done.status, done.stderr)
 
     def containers(self) -> list[str]:

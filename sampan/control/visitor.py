@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sampan.control.broker import Broker
 
 _INPUT_WAITS = 65536  #: bytes of a client's stdin that wait for the line
+_TELL_EVERY = 0.1  #: seconds between two reports of how much has passed
 _BEHIND = 1 << 20  #: bytes of the console that a terminal may be behind
 
 
@@ -35,6 +36,7 @@ class Visitor:
         self._packets: list[tuple[Kind, bytes]] = []
         self._room = asyncio.Event()
         self._unsent = 0
+        self._told = 0.0
         self._missed = 0
 
     # ---- packets
@@ -104,7 +106,7 @@ class Visitor:
         done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         channel.on_data = lambda stream, data: self._output(channel, session, stream, data)
         channel.on_end = lambda end: None if done.done() else done.set_result(end)
-        channel.on_room = self._room.set
+        channel.on_room = lambda: self._has_room(channel, tell=bool(request.get("passed")))
         feeding: asyncio.Future[None] = asyncio.ensure_future(self._feed(channel, session))
         waiting: set[asyncio.Future[Any]] = {done, feeding}
         try:
@@ -120,6 +122,13 @@ class Visitor:
         finally:
             feeding.cancel()
             self.broker.touch()
+
+    def _has_room(self, channel: Channel, *, tell: bool) -> None:
+        self._room.set()
+        now = asyncio.get_running_loop().time()
+        if tell and now - self._told >= _TELL_EVERY:
+            self._told = now
+            self.send(Kind.PASSED, b"%d" % channel.passed)
 
     def _output(self, channel: Channel, session: AgentSession, stream: Stream, data: bytes) -> None:
         self.send(Kind.STDOUT if stream == Stream.STDOUT else Kind.STDERR, data)

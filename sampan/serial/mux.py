@@ -99,6 +99,7 @@ class Channel:
         self._messages: deque[bytes] = deque()
         self._input: deque[bytes] = deque()
         self.waiting = 0  #: bytes of input that have not left yet
+        self.passed = 0  #: bytes of input that have
         self._credit = STDIN_CREDIT
         self._eof = False  #: to be sent when the input is
         self._owed = 0  #: bytes of output consumed and not granted again
@@ -166,6 +167,7 @@ class Channel:
                 self._input.appendleft(rest)
         self._credit -= len(piece)
         self.waiting -= len(piece)
+        self.passed += len(piece)
         self.on_room()
         return piece
 

@@ -93,6 +93,16 @@ def test_files_go_over_and_come_back(target: Target, tmp_path: Path) -> None:
         target.pull(f"{tmp_path}/nothing", tmp_path / "x")
 
 
+def test_progress_is_told_while_it_happens(target: Target, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(400_000))
+    for move, words in ((target.push, ("file", "there")), (target.pull, ("there", "back"))):
+        told: list[tuple[int, int]] = []
+        moved = move(*(str(tmp_path / word) for word in words), progress=lambda *now, told=told: told.append(now))
+        done = [now for now, _ in told]
+        assert done == sorted(done) and done[-1] <= told[-1][1] <= moved.sent
+        assert any(0 < now < 300_000 for now in done)
+
+
 def test_several_programs_at_once(target: Target) -> None:
     """A slow one and one that writes without end hold up nobody."""
     results: list[bytes] = []
