@@ -233,6 +233,7 @@ class _Faults:
         self._to_flip = self._distance("flip", spec.flip)
         self._to_drop = self._distance("drop", spec.drop)
         self._burst_left = 0
+        self._burst_ends = -_NEVER
         self.dead_until = -_NEVER
         self._messages = 0
         self._next_burst = now + self._gap("burst", 1 / spec.burst_every if spec.burst and spec.burst_every else 0)
@@ -256,7 +257,9 @@ class _Faults:
     def happen(self, moment: float) -> bytes:
         """What strikes at `moment`; the kernel's message when it is one."""
         if self._next_burst <= moment:
-            self._burst_left += self._spec.burst
+            # What an overrun would have taken from a line that is idle is lost to nobody.
+            self._burst_left = self._spec.burst
+            self._burst_ends = moment + (self._spec.burst - 1 + _SLACK) * self._spec.byte_seconds
             self._next_burst += self._gap("burst", 1 / self._spec.burst_every)
         if self._next_dead <= moment:
             self.dead_until = max(self.dead_until, moment + self._spec.dead)
@@ -285,7 +288,8 @@ class _Faults:
         if began < self.dead_until:
             start = min(len(piece), math.ceil((self.dead_until - began) / pace)) if pace else len(piece)
         if self._burst_left:
-            swallowed = min(self._burst_left, len(piece) - start)
+            reach = math.floor((self._burst_ends - began) / pace) + 1 if pace else self._burst_left
+            swallowed = max(0, min(self._burst_left, len(piece) - start, reach))
             self._burst_left -= swallowed
             start += swallowed
         counters.lost += start

@@ -3,98 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from serial_pair import FULL, PythonEnd, noise, python_pair
 
 from sampan.serial.frames import Kind
-from sampan.serial.linesim import Line
-from sampan.serial.linespec import LineSpec
-from sampan.serial.link import Data, Event, Left, Link, Refused, Text, Up
-
-STEP = 0.001  #: virtual seconds between two looks, as a driver's interrupts cut a stream
-
-
-class End:
-    """A link that sends given bytes and collects what arrives."""
-
-    def __init__(self, role: str, data: bytes) -> None:
-        self.link = Link("host" if role == "host" else "target", self._source, 0.0, about="sampan")
-        self.data = data
-        self.at = 0
-        self.got = bytearray()
-        self.events: list[Event] = []
-        self.pending = b""
-
-    def _source(self, room: int, bulk: bool) -> tuple[int, bytes] | None:
-        if not bulk or self.at >= len(self.data):
-            return None
-        piece = self.data[self.at : self.at + room]
-        self.at += len(piece)
-        return 1, piece
-
-    def take(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if isinstance(event, Data):
-                self.got += event.payload
-            else:
-                self.events.append(event)
-
-    @property
-    def ups(self) -> list[Up]:
-        return [event for event in self.events if isinstance(event, Up)]
-
-
-class Pair:
-    """A host and a target on a line in virtual time."""
-
-    def __init__(self, spec: str, down: bytes = b"", up: bytes = b"") -> None:
-        self.line = Line(LineSpec.parse(spec))
-        self.host, self.target = End("host", down), End("target", up)
-        self.now = 0.0
-        self.stalled = False  #: one end does not read
-        self.host.link.open(0.0)
-
-    def step(self) -> None:
-        for end, port in ((self.host, self.line.host), (self.target, self.line.board)):
-            data = port.read()
-            if data:
-                end.take(end.link.receive(data, self.now))
-            end.pending += end.link.transmit(self.now)
-            end.pending = end.pending[port.write(end.pending) :]
-        wakes = [self.host.link.wake(), self.target.link.wake()]
-        pipes = (self.line.to_host, self.line.to_board)
-        if any(not pipe.idle for pipe in pipes):
-            wakes.append(self.now + (1e-5 if not self.stalled and any(pipe.waiting for pipe in pipes) else STEP))
-        self.now = max(min(*wakes, self.now + 0.1), self.now + 1e-6)
-        self.line.advance(self.now)
-
-    def run(self, seconds: float) -> bool:
-        """Until all has arrived: true; false when virtual time is over."""
-        end = self.now + seconds
-        while self.now < end:
-            if len(self.host.got) == len(self.target.data) and len(self.target.got) == len(self.host.data):
-                return True
-            self.step()
-        return False
-
-    def rate(self, seconds: float = 600) -> float:
-        """Bytes a second of a transfer that must be exact, after the session stands."""
-        while not self.host.ups:
-            self.step()
-        began = self.now
-        assert self.run(seconds)
-        assert bytes(self.target.got) == self.host.data and bytes(self.host.got) == self.target.data
-        return (len(self.host.data) + len(self.target.data)) / (self.now - began)
-
-
-def noise(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-FULL = 11520.0
+from sampan.serial.link import Left, Refused, Text
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
@@ -116,21 +32,21 @@ FULL = 11520.0
 )
 def test_the_exact_bytes_at_a_decent_rate(spec: str, share: float, way: str) -> None:
     size = 60_000 if share > 0.2 else 8_000
-    pair = Pair(spec, **{way: noise(size)})
+    pair = python_pair(spec, **{way: noise(size)})
     assert pair.rate() >= share * FULL
 
 
 def test_lost_acknowledgements_cost_nothing() -> None:
     """Half of what the target writes is cut by a kernel message."""
-    assert Pair("115200,splice=0.5", down=noise(100_000)).rate() >= 0.90 * FULL
+    assert python_pair("115200,splice=0.5", down=noise(100_000)).rate() >= 0.90 * FULL
 
 
 def test_both_ways_at_once() -> None:
-    assert Pair("115200", noise(50_000, 1), noise(50_000, 2)).rate() >= 1.7 * FULL
+    assert python_pair("115200", noise(50_000, 1), noise(50_000, 2)).rate() >= 1.7 * FULL
 
 
 def test_a_path_that_is_not_clean_gets_text_at_two_thirds_of_the_rate() -> None:
-    pair = Pair("115200", down=noise(60_000))
+    pair = python_pair("115200", down=noise(60_000))
     real = pair.line.board.read
 
     def seven_bits(limit: int = -1) -> bytes:
@@ -142,7 +58,7 @@ def test_a_path_that_is_not_clean_gets_text_at_two_thirds_of_the_rate() -> None:
 
 
 def test_a_path_that_stops_being_clean_is_left_for_text() -> None:
-    pair = Pair("115200", down=noise(40_000))
+    pair = python_pair("115200", down=noise(40_000))
     assert not pair.run(2.0)
     assert pair.host.link.codec == "binary"
     real = pair.line.board.read
@@ -153,7 +69,7 @@ def test_a_path_that_stops_being_clean_is_left_for_text() -> None:
 
 
 def test_silence_is_bridged_within_half_a_second() -> None:
-    pair = Pair("115200", down=noise(60_000), up=noise(10_000))
+    pair = python_pair("115200", down=noise(60_000), up=noise(10_000))
     pair.run(1.0)
     pair.line.to_host.cut(2.0)
     pair.line.to_board.cut(2.0)
@@ -166,11 +82,11 @@ def test_silence_is_bridged_within_half_a_second() -> None:
 
 
 def test_a_new_host_gets_a_new_session_and_nothing_of_the_old() -> None:
-    pair = Pair("115200", down=noise(60_000))
+    pair = python_pair("115200", down=noise(60_000))
     pair.run(1.0)
     assert 0 < len(pair.target.got) < 60_000
     heard = pair.target
-    second = End("host", b"second" * 100)
+    second = PythonEnd("host", b"second" * 100)
     pair.host = second  # the first was killed: what it wrote is still on the wire
     second.link.open(pair.now)
     before = len(heard.got)
@@ -185,10 +101,10 @@ def test_a_new_host_gets_a_new_session_and_nothing_of_the_old() -> None:
 
 
 def test_a_restarted_agent_is_told_apart() -> None:
-    pair = Pair("115200")
+    pair = python_pair("115200")
     while not pair.host.ups:
         pair.step()
-    pair.target = End("target", b"")
+    pair.target = PythonEnd("target", b"")
     before = pair.host.link.heard_at
     for _ in range(3000):
         pair.step()
@@ -202,7 +118,7 @@ def test_a_restarted_agent_is_told_apart() -> None:
 
 
 def test_a_person_who_types_costs_frames_and_nothing_else() -> None:
-    pair = Pair("115200", down=noise(30_000))
+    pair = python_pair("115200", down=noise(30_000))
     rng = random.Random(3)
     while pair.now < 2.5:
         pair.step()
@@ -213,7 +129,7 @@ def test_a_person_who_types_costs_frames_and_nothing_else() -> None:
 
 
 def test_the_log_gets_what_is_no_frame() -> None:
-    pair = Pair("115200", up=noise(2_000))
+    pair = python_pair("115200", up=noise(2_000))
     pair.line.to_host.inject(b"[    1.000000] before\r\n")
     assert pair.run(10)
     pair.line.to_host.inject(b"[    2.000000] after\r\nprompt# ")
@@ -226,7 +142,7 @@ def test_the_log_gets_what_is_no_frame() -> None:
 
 def test_a_busy_target_is_not_flooded() -> None:
     """A target that does not read for five seconds (flash) finds less than a tty buffer holds."""
-    pair = Pair("115200", down=noise(60_000))
+    pair = python_pair("115200", down=noise(60_000))
     pair.run(1.0)
     sent = pair.line.to_board.counters.sent
     real, pair.line.board.read = pair.line.board.read, lambda limit=-1: b""  # type: ignore[method-assign]
@@ -240,7 +156,7 @@ def test_a_busy_target_is_not_flooded() -> None:
 
 
 def test_goodbye_and_versions() -> None:
-    pair = Pair("115200")
+    pair = python_pair("115200")
     while not pair.host.ups:
         pair.step()
     assert pair.host.ups[0].peer.about == "sampan"
@@ -251,7 +167,7 @@ def test_goodbye_and_versions() -> None:
 
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = Pair("115200")
+    pair = python_pair("115200")
     monkeypatch.setattr("sampan.serial.link.VERSION", 9)
     hello = pair.target.link._say_hello
     pair.step()
@@ -286,7 +202,7 @@ def test_any_loss_gives_the_exact_bytes(
 ) -> None:
     """Never a wrong byte, never a byte twice, never a hang."""
     burst_word = f",burst={burst}/{seconds}s" if burst and seconds else ""
-    pair = Pair(
+    pair = python_pair(
         f"115200,flip={flip:.6f},drop={drop:.6f},printk={printk}/s,seed={seed}{burst_word}",
         noise(down, seed),
         noise(up, seed + 1),
