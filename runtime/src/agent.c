@@ -20,13 +20,14 @@
 #include "sampan.h"
 #include "sys.h"
 
-enum { SILENCE_S = 10, OUT_MAX = FRAME_LINE + 512, CTRL_C = 3, FLUSH_MS = 300 };
+enum { SILENCE_S = 10, OUT_MAX = FRAME_LINE + 512, CTRL_C = 3, FLUSH_MS = 300, PERSON_MS = 200 };
 
 static struct {
 	int fd, signals;
 	bool tty;
 	struct termios before;
 	unsigned interrupts;            /* Ctrl-C typed in a row */
+	uint32_t read_at;
 	size_t at, filled;
 	uint8_t out[OUT_MAX + FRAME_LINE];
 } line;
@@ -93,7 +94,7 @@ static int block_signals(void)
 
 /* ---- the loop ----------------------------------------------------------------------- */
 
-/* Three times Ctrl-C with nothing between is a person, and no frame. */
+/* Three times Ctrl-C with nothing between, and nothing soon after, is a person: in a frame more follows. */
 static void count_interrupts(const uint8_t *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -108,8 +109,9 @@ static bool read_line(void)
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
+	line.read_at = now_ms();
 	count_interrupts(buf, (size_t)n);
-	link_receive(buf, (size_t)n, now_ms());
+	link_receive(buf, (size_t)n, line.read_at);
 	return n > 0;
 }
 
@@ -159,14 +161,20 @@ static const char *serve(unsigned silence)
 
 	for (;;) {
 		uint32_t now = now_ms();
-		int wait = link_wait(now), left = (int)(the_link.heard + silence - now);
+		int left = (int)(the_link.heard + silence - now);
+		int wait = line.filled ? left : link_wait(now);
 
 		if (left <= 0)
 			return "no host";
+		if (line.interrupts >= CTRL_C) {
+			if (now - line.read_at >= PERSON_MS)
+				return "Ctrl-C";
+			wait = PERSON_MS;
+		}
 		p[0] = (struct pollfd){ .fd = line.fd, .events = (short)(POLLIN | (line.filled ? POLLOUT : 0)) };
 		p[1] = (struct pollfd){ .fd = line.signals, .events = POLLIN };
 		chan_poll(p + 2);
-		if (poll(p, ARRAY_SIZE(p), line.filled ? left : wait < left ? wait : left) < 0)
+		if (poll(p, ARRAY_SIZE(p), wait < left ? wait : left) < 0)
 			continue;
 		if (p[1].revents && !take_signals())
 			return "a signal";
@@ -174,8 +182,6 @@ static const char *serve(unsigned silence)
 			return "the line is gone";
 		if (the_link.left)
 			return "the host has left";
-		if (line.interrupts >= 3)
-			return "Ctrl-C";
 		chan_step(p + 2);
 		if (!write_line())
 			return "the line is gone";

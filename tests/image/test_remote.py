@@ -93,6 +93,12 @@ def test_files_go_over_and_come_back(target: Target, tmp_path: Path) -> None:
         target.pull(f"{tmp_path}/nothing", tmp_path / "x")
 
 
+def test_ctrl_c_leaves_only_when_a_person_types_it(board: Board, target: Target) -> None:
+    """Three in a row with nothing after; inside a frame more follows."""
+    data = b"\x03" * 20_000
+    assert target.run(["cat"], stdin=data).stdout == data
+
+
 def test_progress_is_told_while_it_happens(target: Target, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(os.urandom(400_000))
     for move, words in ((target.push, ("file", "there")), (target.pull, ("there", "back"))):
