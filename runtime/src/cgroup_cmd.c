@@ -75,7 +75,7 @@ int cmd_cgroup(int argc, char **argv)
 		print_rules(ctr.name);
 	else if (value && (strcmp(file + 8, "allow") == 0 || strcmp(file + 8, "deny") == 0))
 		rc = live_device(&st, ctr.name, file[8] == 'a' ? RULE_ALLOW : RULE_DENY, value) < 0 ?
-		     -1 : live_nodes(&st);
+		     -1 : live_nodes(&st, ctr.name);
 	else
 		usage_error("%s: of the device list, list can be read, allow and deny set", file);
 	if (rc < 0)

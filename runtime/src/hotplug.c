@@ -39,7 +39,8 @@ static bool drain(int fd)
 
 /*
  * In a process of its own, as making nodes works on file systems of the container, which
- * can make it wait for ever. The rules do not wait for that: the pipe closes before.
+ * can make it wait for ever. The rules do not wait for that: the pipe closes before. One
+ * process makes nodes at a time; what it missed is seen when we look again at its end.
  */
 static void look(struct monitor *m)
 {
@@ -48,6 +49,7 @@ static void look(struct monitor *m)
 	char byte;
 	pid_t pid;
 
+	m->look_again = m->looker > 0;
 	if (pipe2(done, O_CLOEXEC) < 0)
 		return;
 	pid = sys_fork();
@@ -59,13 +61,16 @@ static void look(struct monitor *m)
 		close(done[1]);
 		umask(0);
 		if (rc == 0 && m->looker == 0)
-			live_nodes(&s->st);
+			live_nodes(&s->st, s->ctr->name);
 		_exit(0);
 	}
 	close(done[1]);
-	if (pid > 0 && read(done[0], &byte, 1) == 0 && m->looker == 0)
-		m->looker = pid;
+	(void)!read(done[0], &byte, 1);
 	close(done[0]);
+	if (pid > 0 && m->looker == 0)
+		m->looker = pid;
+	else if (pid > 0)
+		waitpid(pid, NULL, 0);
 }
 
 void hotplug_step(struct monitor *m)
@@ -76,6 +81,9 @@ void hotplug_step(struct monitor *m)
 
 void hotplug_reap(struct monitor *m)
 {
-	if (m->looker > 0 && waitpid(m->looker, NULL, WNOHANG) == m->looker)
-		m->looker = 0;
+	if (m->looker <= 0 || waitpid(m->looker, NULL, WNOHANG) != m->looker)
+		return;
+	m->looker = 0;
+	if (m->look_again)
+		look(m);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include "devpolicy.h"
 #include "live.h"
@@ -33,26 +34,47 @@ struct devlist *live_list(const char *name)
 	return dir < 0 || devlist_restore(dir, &before) < 0 ? NULL : &before;
 }
 
-int live_device(const struct state *st, const char *name, enum rule_verb verb, const char *value)
+/* The list as it was and as it becomes. */
+static int compare(int dir, enum rule_verb verb, const char *value)
 {
-	CLEAN_FD int dir = state_dir(name);
-	bool same;
-
 	if (dir < 0 || flock(dir, LOCK_EX) < 0)         /* until `dir` is closed: one at a time */
 		return err_set("lock the state folder");
 	if (devlist_restore(dir, &before) < 0)
 		return -1;
 	after = before;
-	if (devlist_change(&after, verb, value) < 0)
+	return devlist_change(&after, verb, value);
+}
+
+int live_device(const struct state *st, const char *name, enum rule_verb verb, const char *value)
+{
+	CLEAN_FD int dir = state_dir(name);
+	bool same;
+
+	if (compare(dir, verb, value) < 0)
 		return -1;
 	/* A set that is written down but not in force is what a crash must not leave. */
 	same = before.rules.set && rules_equal(&before.rules, &after.rules);
 	if (!same && enforce(&st->cg) < 0)
 		return -1;
+	/* The nodes written down are those there are, so that none is forgotten. */
+	memcpy(after.nodes, before.nodes, sizeof(after.nodes));
 	return devlist_save(dir, &after, false);
 }
 
-int live_nodes(const struct state *st)
+int live_nodes(const struct state *st, const char *name)
 {
-	return nodes_sync(st, &before, &after);
+	CLEAN_FD int dir = state_dir(name), turn = -1;
+
+	/* A lock of its own: rules do not wait for whom the container stalls. */
+	turn = openat(dir, "state", O_RDONLY | O_CLOEXEC);
+	if (turn < 0 || flock(turn, LOCK_EX) < 0)
+		return err_set("lock the state folder");
+	if (compare(dir, RULE_ALLOW, NULL) < 0)
+		return -1;
+	flock(dir, LOCK_UN);
+	if (nodes_sync(st, &before, &after) < 0 || flock(dir, LOCK_EX) < 0 ||
+	    devlist_restore(dir, &before) < 0)
+		return -1;
+	memcpy(before.nodes, after.nodes, sizeof(before.nodes));
+	return devlist_save(dir, &before, false);
 }

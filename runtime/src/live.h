@@ -8,11 +8,12 @@
 
 /*
  * One more line, or with NULL a look at the kernel's devices for the names asked for. In
- * force when this returns 0, the nodes not; on -1 what was in force still is. The lists
- * before and after it stay here until the next call.
+ * force when this returns 0, the nodes not; on -1 what was in force still is.
  */
 struct devlist *live_list(const char *name);    /* as it is now: the one "before"; NULL: error */
 int live_device(const struct state *st, const char *name, enum rule_verb verb, const char *value);
-int live_nodes(const struct state *st);         /* then the nodes, which a container could stall */
+
+/* Then the nodes, which a container could stall: makes and removes what is not as listed. */
+int live_nodes(const struct state *st, const char *name);
 
 #endif

@@ -24,6 +24,7 @@ struct monitor {
 	unsigned alone;                 /* ticks PID 1 has been without company */
 	int signalfd;
 	pid_t looker;                   /* our child that makes nodes of new devices, or 0 */
+	bool look_again;                /* something came while it made some */
 };
 
 /* The loop: until the container's PID 1 is gone. Its wait status. */

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from runtime_conf import Read, Reader
+from runtime_inject import Injector, make_injector
 from runtime_lab import ALL_OFF, CGROUPS, Lab, build_runtime, need_host, run_lab
 from runtime_tools import READER, build
 
@@ -38,6 +39,12 @@ def any_lab(
             pytest.skip(f"needs {roots[layout]}: this host's cgroups are not hybrid")
         env["SAMPAN_CGROUP_ROOT"] = str(roots[layout])
     yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
+
+
+@pytest.fixture(scope="session")
+def injector(tmp_path_factory: pytest.TempPathFactory) -> Injector:
+    """Makes chosen system calls fail, wait or be the last."""
+    return make_injector(tmp_path_factory.mktemp("inject"))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from runtime_inject import Injector
 from runtime_lab import Lab, need_own_root, wait_for
 
 DENY = "lxc.cgroup.devices.deny = a"
@@ -189,6 +190,29 @@ def test_a_device_is_plugged_in_and_pulled_out(any_lab: Lab, loop: Loop) -> None
         any_lab.attach(name, f"mknod /tmp/late b {rule.split()[1].replace(':', ' ')}")
         assert any_lab.attach(name, ": </tmp/late").returncode != 0, "what is pulled out is withdrawn"
     any_lab.ok("stop", "-k", name)
+
+
+def test_a_node_that_takes_its_time_misses_nothing(lab: Lab, loop: Loop, injector: Injector) -> None:
+    """While one process makes a node the device goes: the rule at once, the node as soon as that is done."""
+    name = lab.make("slow", DENY, allow("c 1:3 rw"), allow(f"{loop.path} rw optional"))
+    later = 3  # the supervisor is 0, PID 1 is 1, the payload 2
+    delay = ["delay", later, injector.number("mknodat"), 3000]
+    process = injector.popen(lab, delay, "execute", name, "--", "/bin/sleep", "1000", stdin=subprocess.DEVNULL)
+    wait_for(lambda: lab.state(name)["state"] == "RUNNING")
+    report = lab.path / "report"
+    loop.plug()
+    rule = f"{number(loop.path)} rw"
+    wait_for(lambda: report.read_text() != "")
+    assert rules(lab, name) == [rule, "c 1:3 rw"] and not inside(lab, name, str(loop.path))
+    loop.unplug()
+    wait_for(lambda: rules(lab, name) == ["c 1:3 rw"])
+    assert not inside(lab, name, str(loop.path)), "it is being made still"
+    pid = lab.state(name)["supervisor"]
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    wait_for(lambda: len(children.read_text().split()) == 1)  # who makes it is done
+    wait_for(lambda: not inside(lab, name, str(loop.path)))
+    lab.ok("stop", "-k", name)
+    assert process.wait(20) == 137
 
 
 def test_plugged_in_while_the_supervisor_is_stopped(lab: Lab, loop: Loop) -> None:
