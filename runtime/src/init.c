@@ -98,8 +98,10 @@ void init_main(int sync, char **argv, bool terminal)
 	prctl(PR_SET_NAME, "sampan-init", 0, 0, 0);
 	env_wipe();
 	/* Nothing but `sync` stays open: the command, once it runs, may look at us at once. */
-	if (sync != 3 && dup3(sync, 3, O_CLOEXEC) < 0)
+	if (sync != 3 && dup3(sync, 3, O_CLOEXEC) < 0) {
+		err_set("dup3");
 		sync_fail(sync, EXIT_OWN);
+	}
 	close_from(4, false);
 	sync = 3;
 	a.pid = vfork();                /* nothing of this process is copied for an exec */

@@ -107,9 +107,10 @@ static int open_dir(const char *path)
 
 static int scratch_dir(int scratch, const char *name)
 {
-	if (mkdirat(scratch, name, 0755) < 0)
-		return err_set("make a folder on a tmpfs");
-	return openat(scratch, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = mkdirat(scratch, name, 0755) < 0 ? -1 :
+		 openat(scratch, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? err_set("make a folder on a tmpfs") : fd;
 }
 
 static int make_scratch(int place, const char *options)
@@ -174,7 +175,8 @@ static int open_lower(struct stack *s, int place, unsigned i)
 	under = s->scratch < 0 ? -1 : scratch_dir(s->scratch, name);
 	if (under < 0 || mount_image(s->lower[i], under, MS_RDONLY, NULL) < 0)
 		return -1;
-	return openat(s->scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(s->scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_set("root file system %s", s->lower[i]) : fd;
 }
 
 static int open_uppers(struct stack *s, int *upper, int *work)

@@ -48,7 +48,7 @@ static void pass_signal(struct monitor *m, int sig)
 static bool take_signals(struct monitor *m, int *status)
 {
 	struct signalfd_siginfo info[4];
-	ssize_t n = read(m->signalfd, info, sizeof(info));      /* what is left wakes poll again */
+	ssize_t n = read(m->s->signalfd, info, sizeof(info));      /* what is left wakes poll again */
 
 	for (ssize_t i = 0; i < n / (ssize_t)sizeof(info[0]); i++)
 		if (info[i].ssi_signo != SIGCHLD)
@@ -81,7 +81,6 @@ static void begin(struct monitor *m, struct start *s)
 	m->s = s;
 	m->watch_alone = false;
 	m->alone = 0;
-	m->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	m->proxying = s->foreground && s->ptys.console >= 0 && any_tty(s);
 	if (s->ptys.console >= 0)
 		begin_console(s);
@@ -95,7 +94,7 @@ static unsigned fill_poll(const struct monitor *m, struct pollfd *p)
 {
 	unsigned n = 3;
 
-	p[0] = (struct pollfd){ .fd = m->signalfd, .events = POLLIN };
+	p[0] = (struct pollfd){ .fd = m->s->signalfd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = m->s->socket, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = m->s->uevents, .events = POLLIN };
 	if (m->proxying) {
@@ -147,7 +146,6 @@ int monitor_run(struct start *s)
 	ring_end(s->ctr->name);
 	if (m.looker > 0)
 		kill(m.looker, SIGKILL);
-	close(m.signalfd);
 	/* The clients' sockets stay open until this process ends, when all is cleaned up. */
 	return status;
 }

@@ -22,7 +22,6 @@ struct monitor {
 	bool proxying;
 	bool watch_alone;               /* busybox init was told to end */
 	unsigned alone;                 /* ticks PID 1 has been without company */
-	int signalfd;
 	pid_t looker;                   /* our child that makes nodes of new devices, or 0 */
 	bool look_again;                /* something came while it made some */
 };

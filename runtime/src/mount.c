@@ -57,7 +57,7 @@ static int reopen(int dst, const struct stat *want)
 	struct stat st;
 
 	if (n < 0)
-		return -1;
+		return err_set("find a mount point");
 	path[n] = '\0';
 	fd = openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES) {        /* a user namespace's root has no right to the folders above */
@@ -65,10 +65,10 @@ static int reopen(int dst, const struct stat *want)
 		fd = openat(dst, up, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return -1;
+		return err_set("open %s again", path);
 	if (want && (st.st_dev != want->st_dev || st.st_ino != want->st_ino)) {
 		errno = ESTALE;
-		return -1;
+		return err_set("open %s again", path);
 	}
 	return take_fd(&fd);
 }
@@ -272,7 +272,7 @@ static bool in_process(int dst)
 	ssize_t n;
 	char *p;
 
-	if (fstatfs(dst, &fs) < 0 || fs.f_type != FS_PROC)
+	if (fstatfs(dst, &fs) == 0 && fs.f_type != FS_PROC)
 		return false;
 	n = readlink(fd_path(dst).s, path, sizeof(path) - 1);
 	path[n < 0 ? 0 : n] = '\0';

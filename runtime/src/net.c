@@ -89,6 +89,8 @@ int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st)
 	if ((host = nl_open(-1)) < 0 || (in = nl_open(ns)) < 0)
 		return -1;
 	st->net.ns = net_ns();
+	if (st->net.ns == 0)
+		return err_set("stat /proc/self/ns/net");
 	j.ns = ns;
 	j.host = host;
 	j.in = in;

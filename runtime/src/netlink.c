@@ -21,8 +21,8 @@ int nl_open(int ns)
 	if (fd < 0)
 		err_set("open a netlink socket");
 	if (ns >= 0 && setns(home, CLONE_NEWNET) < 0) {
-		err_set("come back from the container's network namespace");
-		die(EXIT_OWN);          /* nothing may be done from the wrong side */
+		close_fd(&fd);          /* what is left to do from here asks which side it is on */
+		return err_set("come back from the container's network namespace");
 	}
 	return fd;
 }

@@ -95,6 +95,8 @@ int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedi
 		return root < 0 ? err_set("open /") : take_fd(&root);
 	}
 	place = open_place(conf, statedir);
+	if (place < 0 && !layers_none(conf))
+		return -1;
 	if ((layers_none(conf) ? bind_dir(conf, place) : layers_mount(conf, place)) < 0)
 		return -1;
 	root = place < 0 ? openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC) :

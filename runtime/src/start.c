@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include "child.h"
@@ -257,6 +258,8 @@ static int enforce(struct start *s)
 static int prepare(struct start *s)
 {
 	s->st.init = task_of(s->pid);
+	if (s->st.init.pid == 0 && errno != ESRCH)      /* nobody could tell it from a later one */
+		return err_set("read /proc/%d/stat", s->pid);
 	s->undo |= UNDO_NET;
 	if (net_make(s->conf, s->pid, s->statedir, &s->st) < 0)
 		return -1;
@@ -294,8 +297,12 @@ static int let_go(struct start *s)
 		return -1;
 	if (hear_late(s) < 0 || stage_host(s) < 0)
 		return -1;
-	if (sync_go(s->sync) < 0)               /* it has failed meanwhile, and said why */
+	if (sync_go(s->sync) < 0) {
+		if (errno != EPIPE && errno != ECONNRESET)      /* it waits, and would for ever */
+			return err_set("let the first process go on");
+		/* it has failed meanwhile, and said why */
 		return sync_hear(s->sync, &s->ptys, &s->failure) < 0 ? -1 : died_silently();
+	}
 	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
 	times_mark("running");
 	close(s->sync);
@@ -363,6 +370,9 @@ static int claim(struct start *s)
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
 	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
 	cg_init(&s->st.cg);
+	s->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signalfd < 0)
+		return err_set("signalfd");
 	s->statedir = state_claim(s->ctr);
 	if (s->statedir < 0)
 		return -1;

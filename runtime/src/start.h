@@ -40,6 +40,7 @@ struct start {
 	int uevents;                    /* netlink, when its list names devices, or -1 */
 	int pin;                        /* keeps the root's disk writable, see root.h */
 	sigset_t signals;               /* blocked, for the signalfd */
+	int signalfd;
 	unsigned undo;
 	int status;                     /* the container's exit code, -1 while it has none */
 	int failure;                    /* exit code of what kept it from starting, or 0 */

@@ -369,9 +369,11 @@ int state_claim(const struct ctr *ctr)
 			return err_set("mkdir " RUN_DEFAULT "/%s", ctr->name);
 	}
 	dir = open_dir(root, ctr->name);
-	if (dir < 0 || flock(dir, LOCK_EX) < 0)
-		return err_set("open " RUN_DEFAULT "/%s", ctr->name);
-	return take_fd(&dir);
+	if (dir >= 0 && flock(dir, LOCK_EX) == 0)
+		return take_fd(&dir);
+	err_set("open " RUN_DEFAULT "/%s", ctr->name);
+	unlinkat(root, ctr->name, AT_REMOVEDIR);
+	return -1;
 }
 
 int state_publish(int dir, struct state *st)
@@ -379,6 +381,8 @@ int state_publish(int dir, struct state *st)
 	int file;
 
 	st->supervisor = task_of(getpid());
+	if (st->supervisor.pid == 0)
+		return err_set("read /proc/self/stat");
 	file = state_write(dir, st);
 	if (file >= 0)
 		flock(dir, LOCK_UN);

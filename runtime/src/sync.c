@@ -51,8 +51,14 @@ void sync_wait(int sync)
 {
 	struct message m;
 
-	if (recv(sync, &m, SHORT, 0) != SHORT || m.kind != 'G')
-		_exit(EXIT_OWN);        /* the parent gave up and has said why */
+	ssize_t n = recv(sync, &m, SHORT, 0);
+
+	if (n < 0) {
+		err_set("wait for the supervisor");
+		sync_fail(sync, EXIT_OWN);
+	}
+	if (n != SHORT || m.kind != 'G')
+		_exit(EXIT_OWN);        /* it gave up and has said why */
 }
 
 /* ---- its parent ----------------------------------------------------------------- */

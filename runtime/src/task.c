@@ -10,7 +10,7 @@
 #include "task.h"
 #include "util.h"
 
-/* False when there is no such process, or only its zombie. */
+/* False when there is no such process, or only its zombie (ESRCH). */
 static bool read_stat(pid_t pid, uint64_t *start)
 {
 	char path[40], text[1024], state, *p;
@@ -32,6 +32,7 @@ static bool read_stat(pid_t pid, uint64_t *start)
 	if (!p)
 		return false;
 	*start = strtoull(p + 1, NULL, 10);
+	errno = ESRCH;
 	return state != 'Z' && state != 'X';
 }
 

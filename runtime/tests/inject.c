@@ -7,7 +7,8 @@
  *
  * PROC counts the processes as they are born, SEQ the calls of one. A program that another
  * process than the first executes is the payload: it runs on untraced. Exits as COMMAND does.
- * REPORT gets lines "PROC SEQ NUMBER PAYLOAD": of the call, and whether the payload ran then.
+ * REPORT gets lines "PROC SEQ NUMBER ARGUMENT PAYLOAD": of the call, its first argument, and whether
+ * the payload ran then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/reg.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -68,9 +70,10 @@ static struct task *find(pid_t pid)
 	return &task[ntasks++];
 }
 
-static void note(const struct task *t, uint64_t number)
+static void note(const struct task *t, const struct __ptrace_syscall_info *info)
 {
-	fprintf(report, "%d %lu %lu %d\n", (int)(t - task), t->seq, (unsigned long)number, payload);
+	fprintf(report, "%d %lu %lu %lu %d\n", (int)(t - task), t->seq, (unsigned long)info->entry.nr,
+		(unsigned long)info->entry.args[0], payload);
 	fflush(report);
 }
 
@@ -88,24 +91,26 @@ static void set_result(pid_t pid, long result)
 }
 
 /* False when it shall not go on yet. */
-static bool enter(struct task *t, uint64_t number)
+static bool enter(struct task *t, const struct __ptrace_syscall_info *info)
 {
+	uint64_t number = info->entry.nr;
 	unsigned long proc = (unsigned long)(t - task);
 
 	t->seq++;
 	if (mode == LIST)
-		note(t, number);
+		note(t, info);
 	if (mode == DELAY && proc >= want_proc && number == want_seq) {
-		note(t, number);
+		note(t, info);
 		t->resume = now() + (int64_t)want_value;
 		ndelayed++;
 		return false;
 	}
 	if (proc != want_proc || t->seq != want_seq || (mode != FAIL && mode != KILL))
 		return true;
-	note(t, number);
+	note(t, info);
 	if (mode == FAIL) {
-		replace(t->pid);
+		if (number != SYS_close)        /* which closes, whatever it says */
+			replace(t->pid);
 		t->fails = true;
 	} else if (want_value < ntasks && task[want_value].pid > 0) {
 		kill(task[want_value].pid, SIGKILL);
@@ -120,7 +125,7 @@ static bool at_call(struct task *t)
 	if (!t->counts || ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof(info), &info) < 0)
 		return true;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-		return enter(t, info.entry.nr);
+		return enter(t, &info);
 	if (t->fails)
 		set_result(t->pid, -(long)want_value);
 	t->fails = false;
