@@ -148,7 +148,7 @@ static bool fill(struct row *r, const char *name, const char *lxcpath, bool deta
 	conf_load(&own_conf, r->ctr.config, no_message, NULL);
 	r->autostart = own_conf.start_auto;
 	strcpy(r->cell[AUTOSTART], r->autostart ? "1" : "0");
-	strcpy(r->cell[UNPRIVILEGED], "false");
+	strcpy(r->cell[UNPRIVILEGED], own_conf.nidmaps > 0 ? "true" : "false");
 	for (unsigned i = 0, used = 0; i < own_conf.ngroup && used + NAME_LEN_MAX + 2 < COLUMN_BYTES; i++)
 		used += (unsigned)sprintf(r->cell[GROUPS] + used, "%s%s", i ? "," : "", own_conf.group[i]);
 	if (r->pid > 0)
