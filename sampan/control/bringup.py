@@ -13,9 +13,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sampan.control import sendagent
 from sampan.core.errors import SampanError
 from sampan.serial import shell
-from sampan.serial.agent import AgentSession, NoAgent
+from sampan.serial.agent import AgentSession, NoAgent, OtherVersion
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.errors import ConsoleError, KernelPanic, LoginTimeout
@@ -30,6 +31,8 @@ _ECHO_SECONDS = 12.0  #: a board that boots says more than what was typed
 _SCREEN_SECONDS = 5.0
 _STEP = 0.2
 _START = b"sampan agent\n"
+_LACKING = (b"not found", b"unknown verb", b"not executable", b"Exec format error", b"Permission denied")
+_GIVE_UP = b"\x03\x03\x03"  #: what makes an agent leave that speaks another version
 #: Ctrl-U first: what somebody left half-typed must not be run by our newline.
 _KNOCK = b"\x15\n"
 _LOADERS = (b"=> ", b"U-Boot> ", b"u-boot# ", b"grub> ", b"barebox@")
@@ -44,10 +47,6 @@ _STRANGE = 4  #: bytes that no console prints
 
 class BootLoader(ConsoleError):
     """The board stands in its boot loader."""
-
-
-class NoSampan(ConsoleError):
-    """The target has a shell and no agent."""
 
 
 class NotAtPrompt(ConsoleError):
@@ -96,9 +95,13 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
     """
     state.hush(True)
     session = AgentSession(console)
-    with contextlib.suppress(NoAgent):
+    try:
         await session.start(_THERE_SECONDS)
         return session
+    except NoAgent:
+        pass
+    except OtherVersion:
+        await console.write(_GIVE_UP)
     if console.ended:
         await console.fail_ended()
     state.hush(False)
@@ -106,15 +109,26 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
     state.hush(True)
     console.clear()
     await console.write(_START)
-    session = AgentSession(console)
     try:
-        await session.start()
+        return await _begun(console)
     except NoAgent as error:
         said = console.clear()
-        if b"not found" in said or b"unknown verb" in said:
-            hint = "an image of sampan's has it; so has any that got runtime/'s binary as /usr/bin/sampan"
-            raise console.error(NoSampan, "the target has no sampan with an agent", hint) from None
-        raise console.error(NoAgent, error.what, "a very noisy line, or the agent was ended at once") from None
+        if not any(words in said for words in _LACKING):
+            raise console.error(NoAgent, error.what, "a very noisy line, or the agent was ended at once") from None
+    except OtherVersion as error:
+        say(error.message)
+        await console.write(_GIVE_UP)
+        await reach_shell(console, login, say, state.panic)
+    folder = await sendagent.send(console, say)
+    await reach_shell(console, login, say, state.panic)
+    console.clear()
+    await console.write(f"PATH={folder}:$PATH sampan agent\n")
+    return await _begun(console)
+
+
+async def _begun(console: Console) -> AgentSession:
+    session = AgentSession(console)
+    await session.start()
     return session
 
 

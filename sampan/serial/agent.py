@@ -28,6 +28,10 @@ class NoAgent(ConsoleError):
     """Nobody on the line speaks the serial protocol."""
 
 
+class OtherVersion(SampanError):
+    """The agent speaks only other versions of the protocol."""
+
+
 @dataclass
 class Output:
     """How a program ended, with all it wrote."""
@@ -57,7 +61,7 @@ class AgentSession:
         self._stopping = False
 
     async def start(self, timeout: float = HELLO_SECONDS) -> Peer:
-        """Find the agent. Raises NoAgent, or SampanError for an agent of another version."""
+        """Find the agent. Raises NoAgent or OtherVersion."""
         self.link.open(self._loop.time())
         self.console.filter = self._on_bytes
         self._pump_task = self._loop.create_task(self._pump())
@@ -139,7 +143,7 @@ class AgentSession:
                 self.peer = event.peer
                 self._changed.set()
             elif isinstance(event, Refused):
-                self._failure = SampanError(
+                self._failure = OtherVersion(
                     f"the agent speaks versions {event.lowest} to {event.highest} of the protocol, this program 1",
                     hint="use a sampan of the image's age, or update the image",
                 )

@@ -1,0 +1,89 @@
+"""A target that lacks the agent, or has one of another version: the host brings its own over the shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pty_board import Board
+
+from sampan.control.remote import Target
+from sampan.control.target import resolve
+from sampan.core.errors import SampanError
+from sampan.core.paths import ROOT
+
+SENT = [Path(folder, "sampan-sent") for folder in ("/run", "/dev/shm", "/tmp", "/var/tmp")]
+#: An agent of a later version of the protocol.
+LATER = """#!{python}
+import os, sys, time, tty
+sys.path.insert(0, {root!r})
+from sampan.serial import link
+link.VERSION = 9
+if sys.argv[1:] != ["agent"]: sys.exit("unknown verb")
+tty.setraw(0)
+end = link.Link("target", lambda room, bulk: None, 0.0)
+while b"\\x03\\x03\\x03" not in (data := os.read(0, 4096)):
+    end.receive(data, time.monotonic())
+    os.write(1, end.transmit(time.monotonic()))
+os.system("stty sane")
+"""
+
+
+@pytest.fixture
+def boards(
+    runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Board]]:
+    """Makes a board whose `sampan` is a script, or missing."""
+    folder = tmp_path_factory.mktemp("b")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    running = []
+
+    def make(script: str) -> Board:
+        running.append(Board(folder, runtime_binary))
+        (folder / "bin" / "sampan").unlink()
+        if script:
+            (folder / "bin" / "sampan").write_text(script)
+            (folder / "bin" / "sampan").chmod(0o755)
+        return running[-1]
+
+    try:
+        yield make
+    finally:
+        for board in running:
+            board.close()
+        for path in SENT:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def ask(board: Board) -> tuple[str, list[str]]:
+    """What a program says there, and the remarks on the way."""
+    notes: list[str] = []
+    return Target(resolve(board.url), notes.append).run("sampan --version; echo $PPID").check().output, notes
+
+
+@pytest.mark.parametrize(
+    "script", ["", "#!/bin/sh\necho sampan: unknown verb\n", LATER.format(python=sys.executable, root=str(ROOT))]
+)
+def test_the_agent_is_sent_once(boards: Callable[[str], Board], script: str) -> None:
+    board = boards(script)
+    said, notes = ask(board)
+    assert said.startswith("sampan ") and any("sending it" in note for note in notes)
+    sent = [path / "sampan" for path in SENT if path.exists()]
+    assert len(sent) == 1 and sorted(path.name for path in sent[0].parent.iterdir()) == ["sampan"]
+    with pytest.raises(SampanError, match="left the line"):
+        Target(resolve(board.url)).run(f"kill {said.split()[-1]}; sleep 100")
+    said, notes = ask(board)  # the next one is there already
+    assert said.startswith("sampan ") and not any("sending it" in note for note in notes)
+
+
+def test_what_cannot_be_sent_is_said(
+    boards: Callable[[str], Board], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
+    with pytest.raises(SampanError, match=f"none for {os.uname().machine} here to send"):
+        ask(boards(""))
+    assert not any(path.exists() for path in SENT)
