@@ -16,6 +16,7 @@ import msgspec
 
 from sampan.control import bringup
 from sampan.control.lines import LinePlace, Owner
+from sampan.control.sideline import SideLine
 from sampan.control.visitor import Keyboard, Visitor, record_of
 from sampan.core.errors import SampanError
 from sampan.core.files import write_bytes
@@ -41,8 +42,9 @@ _BOOTS = (b"Linux version ", b"U-Boot ", b" login: ")
 class Broker:
     """One line and its clients. On one loop."""
 
-    def __init__(self, console: Console, baud: int) -> None:
+    def __init__(self, console: Console, baud: int, side: SideLine) -> None:
         self.console = console
+        self.side = side
         self.keyboard = Keyboard()
         self.terminals: set[Visitor] = set()
         self._baud = baud
@@ -68,6 +70,9 @@ class Broker:
             if self._session is not None:
                 await self._session.stop()
                 self._session = None
+            self._session = await self.side.agent(visitor.note)
+            if self._session is not None:
+                return self._session
             if self.console.panicked:
                 self._panic = self.console.panicked
                 self.console.rebooted()
@@ -82,6 +87,11 @@ class Broker:
             self._panic = ""
             return self._session
 
+    @property
+    def _aside(self) -> bool:
+        """The agent has a line of its own: there is nothing to give back, and nobody waits."""
+        return self._session is not None and self._session.console is not self.console
+
     def touch(self) -> None:
         """Somebody uses the line now."""
         self._used = self._loop.time()
@@ -94,7 +104,7 @@ class Broker:
     async def leave_agent(self) -> None:
         """Give the line back to its shell, unless a program runs."""
         async with self._starting:
-            if self._session is not None and not self._session.mux.channels:
+            if self._session is not None and not self._session.mux.channels and not self._aside:
                 session, self._session = self._session, None
                 self.console.clear()
                 await session.leave()
@@ -150,7 +160,7 @@ class Broker:
     async def type(self, visitor: Visitor, keys: bytes) -> None:
         """A person's keys; they wait while programs run over the line."""
         told = False
-        while self._session is not None and self._session.up:
+        while self._session is not None and self._session.up and not self._aside:
             if not self._session.mux.channels:
                 await self.leave_agent()
                 continue
@@ -206,6 +216,7 @@ class Broker:
         place.socket.unlink(missing_ok=True)
         server.close()
         await self._say_end()
+        self.side.close()
 
     async def _say_end(self) -> None:
         """Everybody who is here is told why the line ended."""
@@ -218,7 +229,7 @@ class Broker:
         if self._session is not None:
             if why is not None:
                 self._session.lost(why.message.partition("\n")[0])
-            await self._session.leave()
+            await (self._session.stop() if self._aside else self._session.leave())
         for visitor in list(self.terminals):
             visitor.fail(why or SampanError("the line was closed"))
         if self._visitors and not self._over:
@@ -230,7 +241,7 @@ def _last_line(recent: bytes) -> str:
     return text.decode(errors="replace").strip("\r")
 
 
-async def _main(url: str, baud: int, machine: str, ready: int) -> None:
+async def _main(url: str, baud: int, machine: str, agent: str, ready: int) -> None:
     place = LinePlace(url)
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -249,17 +260,17 @@ async def _main(url: str, baud: int, machine: str, ready: int) -> None:
     write_bytes(place.owner, msgspec.json.encode(Owner(url, baud, os.getpid())), mode=0o600)
     console.start()
     try:
-        await Broker(console, baud).run(place, ready)
+        await Broker(console, baud, SideLine(agent, console.clock, log)).run(place, ready)
     finally:
         place.owner.unlink(missing_ok=True)
         console.close()
 
 
 def main() -> None:
-    """URL BAUD MACHINE READY-FD: see client._start_broker."""
-    url, baud, machine, ready = sys.argv[1:]
+    """URL BAUD MACHINE AGENT READY-FD: see client._start_broker."""
+    url, baud, machine, agent, ready = sys.argv[1:]
     try:
-        asyncio.run(_main(url, int(baud), machine, int(ready)))
+        asyncio.run(_main(url, int(baud), machine, agent, int(ready)))
     except SampanError as error:
         with contextlib.suppress(OSError):
             os.write(int(ready), record_of(error) + b"\n")

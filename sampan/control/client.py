@@ -168,7 +168,16 @@ def _start_broker(line: Line, place: LinePlace) -> None:
     reader, writer = os.pipe()
     with place.broker_log.open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "sampan.control.broker", line.url, str(line.baud), line.machine, str(writer)],
+            [
+                sys.executable,
+                "-m",
+                "sampan.control.broker",
+                line.url,
+                str(line.baud),
+                line.machine,
+                line.agent,
+                str(writer),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

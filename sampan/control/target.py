@@ -7,6 +7,9 @@
     user = "root"
     password_file = "~/.config/sampan/bench.password"
     board = "qemuarm"
+    agent = "/dev/ttyUSB1?baud=921600"
+
+`agent` is a second line on which nothing but an agent runs; commands take it when one answers there.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from sampan.core.files import refuse_os_error
 
 _SCHEMES = ("socket://", "rfc2217://", "unix://")
 _FORMS = "qemu:BOARD, /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, or a name of targets.toml"
-_KEYS = ("line", "user", "password_file", "board")
+_KEYS = ("line", "agent", "user", "password_file", "board")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Line:
     user: str = "root"
     password: str = ""
     board: str = ""  #: of which it is; "" when nothing tells
+    agent: str = ""  #: a second line, LINE?baud=RATE, for nothing but an agent
     machine: str = ""  #: name of the QEMU instance behind the line; "" for a real one
 
 
@@ -89,7 +93,10 @@ def _named(target: str) -> Line:
     found = replace(_resolve(str(line)), target=target)
     secret = _password(path, str(entry["password_file"])) if "password_file" in entry else found.password
     user, board = (str(entry.get(key, given)) for key, given in (("user", found.user), ("board", found.board)))
-    return replace(found, user=user, board=board, password=secret)
+    agent = str(entry.get("agent", ""))
+    if agent:
+        _resolve(agent)  # what is no line is said now
+    return replace(found, user=user, board=board, password=secret, agent=agent)
 
 
 def _read(path: Path) -> dict[str, dict[str, object]]:
