@@ -143,9 +143,8 @@ static void print_system(const struct report *r)
 static void print_end(const struct report *r)
 {
 	if (r->json) {
-		printf("\n  ],\n  \"layout\": \"%s\", \"device_policy\": ", cg_layout(&r->host));
-		json_string(policy_by(r));
-		printf(", \"v1\": %s, \"v2\": %s, \"verdict\": %s\n}\n", r->v1_ok ? "true" : "false",
+		printf("\n  ],\n  \"layout\": \"%s\", \"device_policy\": \"%s\", \"v1\": %s, \"v2\": %s, \"verdict\": %s\n}\n",
+		       cg_layout(&r->host), policy_by(r), r->v1_ok ? "true" : "false",
 		       r->v2_ok ? "true" : "false", can_run(r) ? "true" : "false");
 		return;
 	}

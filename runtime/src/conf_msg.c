@@ -9,7 +9,8 @@ static void report(struct load *l, enum conf_level level, const char *text)
 {
 	struct conf_msg msg = {
 		.level = level, .at = l->at, .key = l->key, .value = l->value,
-		.text = text, .hint = l->hint[0] != '\0' ? l->hint : NULL,
+		.text = text == l->text ? text : load_text(l, "%s", text),
+		.hint = l->hint[0] != '\0' ? l->hint : NULL,
 	};
 
 	l->sink(&msg, l->arg);

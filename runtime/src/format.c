@@ -3,12 +3,17 @@
  * In the place of libc's printf family, with the same names and contracts for what this
  * program uses: d u x c s %, width, precision, - and 0. No floating point: on ARM libc's
  * brings quadruple precision arithmetic along, a tenth of the program.
+ *
+ * Texts of the program itself may be packed (sampan/build/texts.py), formats as well as
+ * what %s prints.
  */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "texts.h"
 
 struct out {
 	FILE *file;                     /* or NULL: */
@@ -31,6 +36,26 @@ static void put(struct out *o, const char *text, size_t n)
 	o->used += n;
 }
 
+extern const char __executable_start[], edata[];       /* by the linker: all that is constant */
+
+/* A byte from 0x80 on stands for two. */
+static void put_packed(struct out *o, const unsigned char *text, size_t n)
+{
+	for (; n > 0; text++, n--)
+		if (*text & 0x80)
+			put_packed(o, text_pairs[*text & 0x7f], 2);
+		else
+			put(o, (const char *)text, 1);
+}
+
+static void put_text(struct out *o, const char *text, size_t n)
+{
+	if (text >= __executable_start && text < edata)
+		put_packed(o, (const unsigned char *)text, n);
+	else
+		put(o, text, n);
+}
+
 static void pad(struct out *o, char with, size_t have, int width)
 {
 	for (size_t want = width < 0 ? 0 : (size_t)width; have < want; have++)
@@ -41,7 +66,7 @@ static void put_field(struct out *o, const struct spec *s, const char *text, siz
 {
 	if (!s->left)
 		pad(o, s->zero ? '0' : ' ', n, s->width);
-	put(o, text, n);
+	put_text(o, text, n);
 	if (s->left)
 		pad(o, ' ', n, s->width);
 }
@@ -138,7 +163,7 @@ static int run(struct out *o, const char *fmt, va_list given)
 	while (*fmt) {
 		size_t n = strcspn(fmt, "%");
 
-		put(o, fmt, n);
+		put_text(o, fmt, n);
 		fmt += n;
 		if (*fmt) {
 			struct spec s;

@@ -59,8 +59,7 @@ size_t fwrite(const void *bytes, size_t size, size_t n, FILE *f)
 
 int fputs(const char *text, FILE *f)
 {
-	put(text, strlen(text), f);
-	return 0;
+	return fprintf(f, "%s", text);
 }
 
 int fputc(int c, FILE *f)
@@ -78,9 +77,7 @@ int putchar(int c)
 
 int puts(const char *text)
 {
-	put(text, strlen(text), stdout);
-	put("\n", 1, stdout);
-	return 0;
+	return printf("%s\n", text);
 }
 
 __attribute__((destructor)) static void flush_all(void)

@@ -6,8 +6,12 @@ again. Only files are nodes, never a folder.
 """
 
 from SCons.Action import Action
+from SCons.Scanner import ScannerBase
 
 from sampan.build import imports, session
+
+#: What a C source includes is no input of a step that reads it as text.
+NO_SCANNER = ScannerBase(lambda node, env, path: [], name="none")
 
 
 def shown_action(env, command, word, subject="$TARGET"):
@@ -21,7 +25,8 @@ def step(env, word, target, source, module, args, tools=(), inputs=()):
 
     Where the interpreter lies is no reason to build again ($( to $)): which one it is, is.
     """
-    nodes = env.Command(target, source, env.ShownAction(f"$($PYTHON$) -m {module} {args}", word))
+    action = env.ShownAction(f"$($PYTHON$) -m {module} {args}", word)
+    nodes = env.Command(target, source, action, source_scanner=NO_SCANNER)
     made = imports.of(module)
     programs = [path for path in map(session.tool, tools) if path]
     env.Depends(nodes, [env.File(str(path)) for path in (*made.files, *made.packages, *programs)])

@@ -66,9 +66,10 @@ def generate(env):
         SourceFileScanner.add_scanner(suffix, scanner)
     env["INCPREFIX"], env["INCSUFFIX"] = "-I", ""
     env["_CPPINCFLAGS"] = "${_concat(INCPREFIX, CPPPATH, INCSUFFIX, __env__, RDirs, TARGET, SOURCE)}"
+    env["SHOWN"] = ""  # what a generated source was made from
     env["TOP"] = env.Dir("#").abspath
     for name, word, command, suffix in (("Object", "CC", CCCOM, ".o"), ("Program", "LINK", LINKCOM, "")):
-        shown = "$SOURCE ($ARCH)" if name == "Object" else "$TARGET"
+        shown = "${SHOWN or SOURCE} ($ARCH)" if name == "Object" else "$TARGET"
         action = env.ShownAction(command, word, shown)
         env["BUILDERS"][name] = SCons.Builder.Builder(action=action, suffix=suffix, emitter=with_toolchain)
     env.AddMethod(use_compiler, "UseCompiler")

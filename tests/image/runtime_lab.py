@@ -18,6 +18,7 @@ from typing import Any
 import generated
 import pytest
 
+from sampan.build import texts
 from sampan.core import paths
 from sampan.core.run import run
 
@@ -96,12 +97,14 @@ def namespace_root() -> str:
 def build_runtime(folder: Path) -> Path:
     """The runtime as the image has it: static, musl, by zig."""
     generated.write(folder / "gen")
+    texts.pack_sources(sorted((RUNTIME / "src").glob("*.c")), folder / "texts")
     out = folder / "sampan"
     flags = ["-target", f"{os.uname().machine}-linux-musl", "-std=c11", "-Os", "-D_GNU_SOURCE", "-static", "-s"]
     warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wformat=2", "-Werror"]
-    sources = sorted((RUNTIME / "src").glob("*.c"))
-    includes = [f"-I{folder / 'gen'}", f"-I{RUNTIME / 'src/libc'}"]
-    run([sys.executable, "-m", "ziglang", "cc", *flags, *warnings, *includes, *sources, "-o", out])
+    sources = sorted((folder / "texts").glob("*.c"))
+    includes = [f"-I{path}" for path in (folder / "texts", folder / "gen", RUNTIME / "src/libc", RUNTIME / "src")]
+    argv = [*flags, *texts.CFLAGS.split(), *warnings, *includes]
+    run([sys.executable, "-m", "ziglang", "cc", *argv, *sources, "-o", out])
     return out
 
 

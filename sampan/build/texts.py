@@ -1,0 +1,206 @@
+"""Packs the message texts of the runtime: its sources again, with the texts in half the bytes.
+
+python -m sampan.build.texts --out build/gen/texts runtime/src/*.c
+
+Messages are a seventh of the program. In the copies they are written with bytes from 0x80 on,
+each of which stands for two others (a pair of `text_pairs` in texts.h, letters or such bytes
+again); format.c takes them apart as it prints. What is packed: formats; what a function returns or
+a variable `why` is set to, for that is the reason of a refusal; what the tables of commands and
+options say. Nothing of one word, which may be compared. Conversions such as `%s` stay as they are,
+so that the compiler still checks them, and lines keep their numbers.
+A source that is compiled as it is works as well: no text of ours has such bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sampan.core.errors import SampanError
+from sampan.core.files import read_text, write_text
+
+#: Functions whose argument of this number is printed by format.c, as a format or as a text.
+FORMATS = {
+    "err_set": 0,
+    "err_plain": 0,
+    "err_hint": 0,
+    "usage_error": 0,
+    "printf": 0,
+    "fprintf": 1,
+    "load_text": 1,
+    "load_hint": 1,
+    "log_say": 1,
+    "load_error": 1,
+    "load_say": 2,
+    "puts": 0,
+    "fputs": 0,
+    "snprintf": 2,
+    "sprintf": 1,
+}
+#: What the compiler would put in the place of these functions does not know packed texts.
+CFLAGS = " ".join(f"-fno-builtin-{name}" for name in ("printf", "fprintf", "sprintf", "snprintf", "puts", "fputs"))
+#: Tables whose texts, unlike their words, are only printed.
+TABLES = ("opt", "optset", "verb")
+PAIRS = 128
+_FIRST = 0x80
+
+TOKEN = re.compile(
+    r"""(?P<skip>/\*.*?\*/|//[^\n]*|'(?:[^'\\\n]|\\.)+'|^[ \t]*\#[ \t]*include[^\n]*)"""
+    r"""|"(?P<text>(?:[^"\\\n]|\\.)*)"|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),;=])""",
+    re.DOTALL | re.MULTILINE,
+)
+_CONVERSION = re.compile(rb"%[-0 ]*(?:\*|\d+)?(?:\.(?:\*|\d+)?)?[lzh]*(?:[a-zA-Z%]|\Z)")
+_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]+)|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "e": "\033", "0": "\0"}
+
+
+@dataclass
+class _Call:
+    """An open parenthesis: which argument is being read, and which one is a format (-1: none)."""
+
+    wanted: int
+    at: int = 0
+
+
+def literals(source: str) -> Iterator[re.Match[str]]:
+    """The string literals of C text that are packed."""
+    calls = [_Call(-1)]
+    name = word = ""  # before a mark; the first of the statement that tells what its literals are
+    for token in TOKEN.finditer(source):
+        mark, text = token["mark"], token["text"]
+        if mark == "(":
+            # A parenthesis that only groups belongs to the argument around it.
+            calls.append(_Call(FORMATS.get(name, -1)) if name else _Call(0 if calls[-1].at == calls[-1].wanted else -1))
+        elif mark == ")":
+            calls[1:] = calls[1:-1]
+        elif mark == ",":
+            calls[-1].at += 1
+        elif mark == ";":
+            calls, word = [_Call(-1)], ""
+        elif name == "return" or (mark == "=" and name == "why") or (name == "struct" and token["name"] in TABLES):
+            word = name
+        if text is not None and (calls[-1].at == calls[-1].wanted or (word and len(calls) == 1 and " " in text)):
+            yield token
+        if token["skip"] is None:
+            name = token["name"] or ""
+
+
+def plain(literal: str) -> bytes:
+    """The bytes that a literal, as it is written between quotes, stands for."""
+
+    def one(match: re.Match[str]) -> str:
+        octal, hexadecimal, letter = match.groups()
+        if octal or hexadecimal:
+            return chr(int(octal, 8) if octal else int(hexadecimal, 16))
+        return _LETTERS.get(letter, letter)
+
+    return _ESCAPE.sub(one, literal).encode("latin-1")
+
+
+def literal(text: bytes) -> str:
+    """How `text` is written between quotes."""
+    quoted = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}
+    return "".join(quoted.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}") for byte in text)
+
+
+def _runs(text: bytes) -> list[tuple[bytes, bool]]:
+    """`text` in parts, and whether each is one to pack: all but the conversions."""
+    parts: list[tuple[bytes, bool]] = []
+    at = 0
+    for match in _CONVERSION.finditer(text):
+        parts += [(text[at : match.start()], True), (match[0], False)]
+        at = match.end()
+    return [*parts, (text[at:], True)]
+
+
+def _merge(text: bytes, pair: tuple[int, int], code: int) -> bytes:
+    return text.replace(bytes(pair), bytes([code]))
+
+
+def choose(texts: set[bytes]) -> list[tuple[int, int]]:
+    """The pairs, most frequent first, each counted after those before it have been replaced."""
+    runs = Counter(run for text in texts for run, packed in _runs(text) if packed and len(run) > 1)
+    pairs: list[tuple[int, int]] = []
+    while len(pairs) < PAIRS:
+        counts: Counter[tuple[int, int]] = Counter()
+        for run, times in runs.items():
+            for pair in zip(run, run[1:], strict=False):
+                counts[pair] += times
+        if not counts:
+            break
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        if counts[pair] < 3:  # the entry of the table would cost what it saves
+            break
+        changed: Counter[bytes] = Counter()
+        for run, times in runs.items():
+            changed[_merge(run, pair, _FIRST + len(pairs))] += times
+        runs = changed
+        pairs.append(pair)
+    return pairs
+
+
+def packer(pairs: list[tuple[int, int]]) -> Callable[[bytes], bytes]:
+    """How one text is packed with `pairs`."""
+
+    def pack(text: bytes) -> bytes:
+        out = b""
+        for run, packed in _runs(text):
+            for number, pair in enumerate(pairs if packed else []):
+                run = _merge(run, pair, _FIRST + number)
+            out += run
+        return out
+
+    return pack
+
+
+def header(pairs: list[tuple[int, int]]) -> str:
+    """texts.h: the table `text_pairs`; without pairs for sources that are compiled as they are."""
+    rows = [f"\t{{ {first:#04x}, {second:#04x} }}," for first, second in pairs or [(0, 0)]]
+    return (
+        "/* Generated by sampan.build.texts; not to be edited. */\n"
+        f"static const unsigned char text_pairs[{len(rows)}][2] = {{\n" + "\n".join(rows) + "\n};\n"
+    )
+
+
+def pack_sources(sources: list[Path], out: Path) -> None:
+    """Write texts.h and the packed copy of each source into `out`."""
+    contents = {path: read_text(path) for path in sources}
+    chosen = set()
+    for path, text in contents.items():
+        for token in literals(text):
+            chosen.add(plain(token["text"]))
+            if not plain(token["text"]).isascii():
+                line = text.count("\n", 0, token.start()) + 1
+                raise SampanError(f"{path}:{line}: a message of other than ASCII cannot be packed")
+    pairs = choose(chosen)
+    pack = packer(pairs)
+    write_text(out / "texts.h", header(pairs))
+    for path, text in contents.items():
+        done, at = [f'#line 1 "{path.as_posix()}"\n'], 0
+        for token in literals(text):
+            done += [text[at : token.start()], f'"{literal(pack(plain(token["text"])))}"']
+            at = token.end()
+        write_text(out / path.name, "".join([*done, text[at:]]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the copies; 0, or the code of a SampanError after its message."""
+    parser = argparse.ArgumentParser(prog="sampan.build.texts", description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where texts.h and the copies go")
+    parser.add_argument("sources", nargs="+", type=Path)
+    args = parser.parse_args(argv)
+    try:
+        pack_sources(args.sources, args.out)
+    except SampanError as error:
+        print(f"texts: {error}", file=sys.stderr)
+        return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Packed message texts: which literals are packed, and that nothing of them is lost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sampan.build import texts
+from sampan.core import paths
+from sampan.core.errors import SampanError
+
+SOURCES = sorted((paths.ROOT / "runtime/src").glob("*.c"))
+
+
+def unpack(text: bytes, pairs: list[tuple[int, int]]) -> bytes:
+    """As put_packed() of format.c does."""
+    return b"".join(
+        unpack(bytes(pairs[byte & 0x7F]), pairs) if byte & 0x80 else bytes([byte]) for byte in text
+    )  # fmt: skip
+
+
+def found(source: str) -> list[str]:
+    return [token["text"] for token in texts.literals(source)]
+
+
+def quoted(source: str) -> list[str]:
+    return [token["text"] for token in texts.TOKEN.finditer(source) if token["text"]]
+
+
+@pytest.mark.parametrize(
+    ("source", "packed"),
+    [
+        ('err_set("open %s", path);', ["open %s"]),
+        ('err_plain("%s", strcmp(a, "x y") ? "b c" : "d");', ["%s"]),
+        ('err_plain(bad ? "is bad" : ("is " "good"), 3);', ["is bad", "is ", "good"]),
+        ('err_plain(of("a key", 1), "b");', []),
+        ('fprintf(out("a b"), "c d", "e f");', ["c d"]),
+        ('return n ? "must be a number" : "word";', ["must be a number"]),
+        ('*why = "is too long"; name = "not a text";', ["is too long"]),
+        (
+            'static const struct opt o[] = { { \'f\', "file", "FILE...", &f, "read a FILE" } }; x = "a b";',
+            ["read a FILE"],
+        ),
+        ('/* err_set("in a comment") */ // err_set("and this")', []),
+        ('c = \'"\'; err_set("after a quote");', ["after a quote"]),
+        ('#include "a b.h"\nerr_hint("say \\"so\\"");', ['say \\"so\\"']),
+        ('strcmp(word, "two words"); f("x y");', []),
+    ],
+)
+def test_what_is_packed(source: str, packed: list[str]) -> None:
+    assert found(source) == packed
+
+
+def test_every_text_of_the_runtime_comes_back_and_conversions_stay(tmp_path: Path) -> None:
+    texts.pack_sources(SOURCES, tmp_path)
+    rows = re.findall(r"\{ (0x\w\w), (0x\w\w) \}", (tmp_path / "texts.h").read_text())
+    pairs = [(int(first, 16), int(second, 16)) for first, second in rows]
+    before = after = 0
+    for path in SOURCES:
+        source, packed = path.read_text(), (tmp_path / path.name).read_text().partition("\n")[2]  # behind #line
+        assert packed.count("\n") == source.count("\n"), "lines keep their numbers"
+        for old, new in zip(quoted(source), quoted(packed), strict=True):
+            plain, short = texts.plain(old), texts.plain(new)
+            if old == new:
+                continue
+            assert unpack(short, pairs) == plain
+            assert re.findall(rb"%[^a-z%]*[a-z%]", short) == re.findall(rb"%[^a-z%]*[a-z%]", plain)
+            before, after = before + len(plain), after + len(short)
+    assert after < 0.8 * before
+
+
+def test_a_text_of_more_than_ascii_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "a.c"
+    source.write_text('\n\terr_set("caf\\303\\251");\n')
+    with pytest.raises(SampanError, match=r"a\.c:2: a message of other than ASCII"):
+        texts.pack_sources([source], tmp_path / "out")
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec="ascii", exclude_characters="\0"), max_size=40), max_size=20))
+def test_any_text_comes_back(some: list[str]) -> None:
+    given_texts = [text.encode() for text in some]
+    pairs = texts.choose(set(given_texts))
+    pack = texts.packer(pairs)
+    for text in given_texts:
+        assert unpack(pack(text), pairs) == text
+        assert texts.plain(texts.literal(pack(text))) == pack(text)
