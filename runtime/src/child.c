@@ -48,7 +48,7 @@ static int join_cgroups(struct start *s)
 static int make_root(struct start *s, int root)
 {
 	const struct conf *c = s->conf;
-	CLEAN_FD int dev = -1;
+	int dev = -1;                   /* closed by exec */
 
 	if (dev_mount(root, s->ctr, c, &dev) < 0)
 		return -1;
@@ -68,7 +68,7 @@ static int make_root(struct start *s, int root)
 static int lo_up(void)
 {
 	struct ifreq r = { .ifr_name = "lo" };
-	CLEAN_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return errno == EAFNOSUPPORT ? 0 : err_set("open a socket");
@@ -126,7 +126,8 @@ static int steps(struct start *s, int sync)
 {
 	const struct conf *c = s->conf;
 	bool labels = c->apparmor || c->selinux || c->selinux_keyring;
-	CLEAN_FD int root = -1, attr = -1;
+	CLEAN_FD int attr = -1;
+	int root = -1;                  /* closed by exec */
 
 	if (c->spaces & CLONE_NEWUSER)
 		sync_wait(sync);

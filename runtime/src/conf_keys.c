@@ -60,10 +60,10 @@ static const struct conf_key *find_exact(const char *name)
 static const struct conf_key *find_prefix(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		size_t n = strlen(key_text + keys[i].name);
+		const char *text = key_text + keys[i].name;
+		size_t n = keys[i].flags & KEY_PREFIX ? strlen(text) : 0;
 
-		if ((keys[i].flags & KEY_PREFIX) && strncmp(name, key_text + keys[i].name, n) == 0 &&
-		    name[n] != '\0')
+		if (n > 0 && strncmp(name, text, n) == 0 && name[n] != '\0')
 			return &keys[i];
 	}
 	return NULL;

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include "conf_load.h"
+#include "sys.h"
 
 static bool blank(char c)
 {
@@ -171,14 +171,6 @@ void load_include(struct load *l, const char *path)
 	load_file(l, AT_FDCWD, path, path);
 }
 
-struct dirent64_raw {                   /* what getdents64(2) fills in */
-	uint64_t ino;
-	int64_t off;
-	uint16_t reclen;
-	uint8_t type;
-	char name[];
-};
-
 #define FILE_NAME_MAX 255               /* NAME_MAX of every file system */
 
 static bool conf_name(const char *name)
@@ -197,9 +189,9 @@ static bool next_name(int dirfd, const char *after, char name[FILE_NAME_MAX + 1]
 
 	if (lseek(dirfd, 0, SEEK_SET) < 0)
 		return false;
-	while ((n = syscall(SYS_getdents64, dirfd, buf, sizeof(buf))) > 0)
+	while ((n = sys_getdents(dirfd, buf, sizeof(buf))) > 0)
 		for (long at = 0; at < n;) {
-			const struct dirent64_raw *d = (const void *)(buf + at);
+			const struct sys_dirent *d = (const void *)(buf + at);
 
 			at += d->reclen;
 			if (!conf_name(d->name) || strcmp(d->name, after) <= 0 ||

@@ -51,7 +51,8 @@ static int open_dev(int root)
 
 static int dev_tmpfs(int root)
 {
-	CLEAN_FD int under = open_dev(root), dev = -1;
+	int under = open_dev(root);     /* closed by exec */
+	CLEAN_FD int dev = -1;
 
 	if (under < 0 && errno == ENOENT) {
 		if (mkdirat(root, "dev", 0755) < 0) {
@@ -213,7 +214,7 @@ static int host_console(int dev, bool ours, const struct conf *conf, struct ptys
 
 static int make_ptys(int root, int dev, bool ours, const struct conf *conf, struct ptys *p)
 {
-	CLEAN_FD int pts = devpts_dir(root);
+	int pts = devpts_dir(root);     /* closed by exec */
 
 	if (dev >= 0 && conf->tty_dir) {
 		CLEAN_FD int made = root_mkdirs(dev, conf->tty_dir);

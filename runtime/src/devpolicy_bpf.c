@@ -12,8 +12,8 @@
 #include "devpolicy.h"
 #include "util.h"
 
-#define INSNS_PER_RULE 7
-#define INSNS_MAX (6 + DEVRULES_MAX * INSNS_PER_RULE + 2)
+#define INSNS_PER_RULE 5
+#define INSNS_MAX (6 + DEVRULES_MAX * INSNS_PER_RULE + 4)
 
 /* Kernels before 5.2 take no longer program. */
 _Static_assert(INSNS_MAX <= BPF_MAXINSNS, "DEVRULES_MAX needs a longer program");
@@ -49,35 +49,63 @@ static void answer(struct program *p, bool allow)
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-/*
- * Tests that all lead past the rule when they fail. There is always one, that of the
- * type, so what follows a rule can be reached: the verifier refuses dead code.
- */
-static void emit_rule(struct program *p, const struct dev_rule *rule, bool allow_default)
-{
-	uint32_t kind = rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR;
-	uint32_t beyond = DEV_RWM & ~(uint32_t)rule->access;
-	unsigned tests = p->n, i;
+/* Where a jump leads, until that place is known; offsets of jumps ahead are never negative. */
+enum { NEXT_RULE = -1, NEXT_GROUP = -2, EXCEPTION = -3 };
 
-	emit(p, BPF_JMP | BPF_JNE | BPF_K, KIND, 0, 0, kind);
-	if (rule->major != DEV_ANY)
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, MAJOR, 0, 0, rule->major);
-	if (rule->minor != DEV_ANY)
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, MINOR, 0, 0, rule->minor);
-	if (allow_default) {            /* refuses when one bit is common: jump over the jump */
-		emit(p, BPF_JMP | BPF_JSET | BPF_K, ACCESS, 0, 1, rule->access);
-		emit(p, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-	} else if (beyond != 0) {       /* allows when no bit lies beyond the rule */
-		emit(p, BPF_JMP | BPF_JSET | BPF_K, ACCESS, 0, 0, beyond);
-	}
-	answer(p, !allow_default);
-	for (i = tests; i < p->n - 2; i++)
-		if (p->insn[i].off == 0)
+static void jump(struct program *p, int test, int what, uint32_t value, int to)
+{
+	emit(p, BPF_JMP | test | BPF_K, what, 0, to, value);
+}
+
+/* All jumps to `place` lead here. False: there are none. */
+static bool land(struct program *p, int place)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->insn[i].off == place) {
 			p->insn[i].off = (__s16)(p->n - i - 1);
+			any = true;
+		}
+	return any;
+}
+
+/* Rules of one type and major that follow each other share the tests for these. */
+static void emit_group(struct program *p, const struct dev_rule *rule)
+{
+	land(p, NEXT_GROUP);
+	jump(p, BPF_JNE, KIND, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR, NEXT_GROUP);
+	if (rule->major != DEV_ANY)
+		jump(p, BPF_JNE, MAJOR, rule->major, NEXT_GROUP);
+}
+
+/*
+ * A rule of an allow-list speaks when no bit lies beyond it, one of a deny-list when one
+ * bit is common. False: nothing gets past it, and the verifier refuses dead code.
+ */
+static bool emit_rule(struct program *p, const struct dev_rule *rule, bool allow_default)
+{
+	uint32_t beyond = DEV_RWM & ~(uint32_t)rule->access;
+
+	if (!allow_default && beyond == 0) {
+		jump(p, rule->minor == DEV_ANY ? BPF_JA : BPF_JEQ, rule->minor == DEV_ANY ? 0 : MINOR,
+		     rule->minor == DEV_ANY ? 0 : rule->minor, EXCEPTION);
+		return rule->minor != DEV_ANY;
+	}
+	if (rule->minor != DEV_ANY)
+		jump(p, BPF_JNE, MINOR, rule->minor, NEXT_RULE);
+	jump(p, BPF_JSET, ACCESS, allow_default ? rule->access : beyond,
+	     allow_default ? EXCEPTION : NEXT_RULE);
+	if (!allow_default)
+		jump(p, BPF_JA, 0, 0, EXCEPTION);
+	land(p, NEXT_RULE);
+	return true;
 }
 
 static void compile(struct program *p, const struct dev_rules *r)
 {
+	const struct dev_rule *group = NULL;
+
 	p->n = 0;
 	load_word(p, KIND, offsetof(struct bpf_cgroup_dev_ctx, access_type));
 	emit(p, BPF_ALU64 | BPF_MOV | BPF_X, ACCESS, KIND, 0, 0);
@@ -85,9 +113,17 @@ static void compile(struct program *p, const struct dev_rules *r)
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, KIND, 0, 0, 0xffff);
 	load_word(p, MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
 	load_word(p, MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor));
-	for (unsigned i = 0; i < r->n; i++)
-		emit_rule(p, &r->rule[i], r->allow_default);
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct dev_rule *rule = &r->rule[i];
+
+		if (!group || group->type != rule->type || group->major != rule->major)
+			emit_group(p, rule);
+		group = emit_rule(p, rule, r->allow_default) ? rule : NULL;
+	}
+	land(p, NEXT_GROUP);
 	answer(p, r->allow_default);
+	if (land(p, EXCEPTION))
+		answer(p, !r->allow_default);
 }
 
 static int bpf(int command, union bpf_attr *attr)

@@ -241,11 +241,16 @@ void hooks_down(void)
 
 /* ---- the end --------------------------------------------------------------------- */
 
+bool hooks_last(void)
+{
+	return hooks_any(HOOK_POST_STOP) || next(NULL, "remove") != NULL;
+}
+
 int hooks_save(int statedir)
 {
 	CLEAN_FD int fd = -1;
 
-	if (!hooks_any(HOOK_POST_STOP) && !next(NULL, "remove"))
+	if (!hooks_last())
 		return 0;
 	fd = openat(statedir, "end.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || !write_all(fd, text, used) || renameat(statedir, "end.new", statedir, "end") < 0)

@@ -26,6 +26,7 @@ struct hook_more {                      /* what one stage has besides */
 int hooks_load(const struct ctr *ctr, const struct conf *c);
 
 bool hooks_any(enum hook_stage stage);
+bool hooks_last(void);                  /* anything for hooks_end()? */
 
 /* Runs those of a stage in their order until one fails. */
 int hooks_run(enum hook_stage stage, const struct hook_more *more);

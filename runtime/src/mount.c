@@ -109,6 +109,11 @@ static int flags_below(int top, unsigned long flags)
 	return 0;
 }
 
+static int give_flags(int top, unsigned long flags)
+{
+	return flags & MS_REC ? flags_below(top, flags) : mnt_flags(fd_path(top).s, flags);
+}
+
 /* Kernels before 5.12: bind, then change the flags of the mount we find there. */
 static int bind_old(int src, int dst, unsigned long flags)
 {
@@ -118,12 +123,12 @@ static int bind_old(int src, int dst, unsigned long flags)
 	if (fstat(src, &st) < 0 ||
 	    mount(fd_path(src).s, fd_path(dst).s, NULL, MS_BIND | (flags & MS_REC), NULL) < 0)
 		return -1;
-	if (attr_bits(flags) == 0)
-		return 0;
 	top = reopen(dst, &st);
 	if (top < 0)
 		return -1;
-	return flags & MS_REC ? flags_below(top, flags) : mnt_flags(fd_path(top).s, flags);
+	if (attr_bits(flags) != 0 && give_flags(top, flags) < 0)
+		return -1;
+	return take_fd(&top);
 }
 
 int mnt_tree_flags(int tree, unsigned long flags)
@@ -149,16 +154,23 @@ static int bind_new(int src, int dst, unsigned long flags)
 		return feat_lost(FEAT_OPEN_TREE) ? -2 : -1;
 	if (mnt_tree_flags(tree, flags) < 0)
 		return feat_lost(FEAT_MOUNT_SETATTR) ? -2 : -1;
-	return sys_move_mount(tree, dst);
+	return sys_move_mount(tree, dst) < 0 ? -1 : take_fd(&tree);
+}
+
+int mnt_bind_top(int src, int dst, unsigned long flags, const char *where)
+{
+	int top = bind_new(src, dst, flags);
+
+	if (top == -2)
+		top = bind_old(src, dst, flags);
+	return top < 0 ? err_set("bind on /%s", where) : top;
 }
 
 int mnt_bind(int src, int dst, unsigned long flags, const char *where)
 {
-	int rc = bind_new(src, dst, flags);
+	CLEAN_FD int top = mnt_bind_top(src, dst, flags, where);
 
-	if (rc == -2)
-		rc = bind_old(src, dst, flags);
-	return rc < 0 ? err_set("bind on /%s", where) : 0;
+	return top < 0 ? -1 : 0;
 }
 
 int mnt_owners(int tree, int userns, const char *what)

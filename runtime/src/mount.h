@@ -15,6 +15,9 @@ int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, c
 /* Binds `src` on `dst`; `flags` are MS_REC and the attributes the new mount gets. */
 int mnt_bind(int src, int dst, unsigned long flags, const char *where);
 
+/* The same; a descriptor of the new mount, which one of `dst` is not. */
+int mnt_bind_top(int src, int dst, unsigned long flags, const char *where);
+
 /* The mount that lies on the directory `dst` by now: an O_PATH descriptor, or -1 and errno. */
 int mnt_top(int dst);
 

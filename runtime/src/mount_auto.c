@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The system mounts a container gets without an entry of its own. */
+/*
+ * The system mounts a container gets without an entry of its own. Descriptors are left to
+ * exec, which closes all of them at once.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -31,28 +34,31 @@ static int open_top(int root, const char *name)
 
 static int mount_top(int root, const char *type, const char *name, unsigned long flags)
 {
-	CLEAN_FD int fd = open_top(root, name);
+	int fd = open_top(root, name);
 
 	return fd < 0 ? -1 : mnt_fs(type, fd, type, flags, NULL, name);
 }
 
-/* The same, and the root of the new file system: what lies below is the kernel's. */
-static int mount_open(int root, const char *type, unsigned long flags)
+/* The same, and goes into the root of the new file system: what lies below is the kernel's. */
+static int mount_open(int root, const char *type, const char *name)
 {
-	if (mount_top(root, type, type[0] == 's' ? "sys" : type, flags) < 0)
+	int fd;
+
+	if (mount_top(root, type, name, NO_ALL) < 0)
 		return -1;
-	return open_top(root, type[0] == 's' ? "sys" : type);
+	fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fchdir(fd) < 0 ? err_set("open /%s", name) : fd;
 }
 
-/* Binds a place in a file system that only we have seen yet on itself, with flags of its own. */
-static int over_itself(int top, const char *place, unsigned long flags)
+/*
+ * Binds a place below the working folder on itself, with flags of its own. That folder is
+ * the root of a file system that only we have seen yet: a name in it is no one else's.
+ */
+static int over_itself(const char *place, unsigned long flags)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/%s", fd_path(top).s, place);
-	if (mount(path, path, NULL, MS_BIND, NULL) < 0)
+	if (mount(place, place, NULL, MS_BIND, NULL) < 0)
 		return errno == ENOENT ? 0 : err_set("bind %s on itself", place);
-	if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | NO_ALL | flags, NULL) < 0)
+	if (mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | NO_ALL | flags, NULL) < 0)
 		return err_set("set the flags of %s", place);
 	return 0;
 }
@@ -62,6 +68,13 @@ static const char masked[][14] = {
 	"kcore", "keys", "timer_list", "sched_debug", "latency_stats", "acpi", "scsi",
 };
 static const char readonly[][14] = { "sysrq-trigger", "bus", "fs", "irq", "sys" };
+
+static bool is_one_of(const char *name, const char (*list)[14], size_t n)
+{
+	while (n > 0 && strcmp(name, list[n - 1]) != 0)
+		n--;
+	return n > 0;
+}
 
 /* The host's, proved to be what it should be: one of the image could be a link to anything. */
 static int open_null(void)
@@ -77,40 +90,56 @@ static int open_null(void)
 	return err_plain("/dev/null of the host is not the device 1:3");
 }
 
-static int mask(int top, const char *place, int null)
+static int mask(const char *place, int null)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/%s", fd_path(top).s, place);
-	if (mount(fd_path(null).s, path, NULL, MS_BIND, NULL) == 0 || errno == ENOENT)
-		return 0;
-	if (errno == ENOTDIR && mount("none", path, "tmpfs", MS_RDONLY | NO_ALL, "size=4k") == 0)
+	if (mount(fd_path(null).s, place, NULL, MS_BIND, NULL) == 0 || errno == ENOENT ||
+	    (errno == ENOTDIR && mount("none", place, "tmpfs", MS_RDONLY | NO_ALL, "size=4k") == 0))
 		return 0;
 	return err_set("mask /proc/%s", place);
 }
 
+static int restrict_place(const char *place, int null)
+{
+	if (is_one_of(place, masked, ARRAY_SIZE(masked)))
+		return mask(place, null);
+	if (is_one_of(place, readonly, ARRAY_SIZE(readonly)))
+		return over_itself(place, MS_RDONLY);
+	return 0;
+}
+
+/* Half of these places are missing in most kernels: the folder says which are there. */
+static int restrict_proc(int top, int null)
+{
+	_Alignas(struct sys_dirent) char buf[3072];
+	long n;
+
+	while ((n = sys_getdents(top, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct sys_dirent *d = (const void *)(buf + at);
+
+			at += d->reclen;
+			if (restrict_place(d->name, null) < 0)
+				return -1;
+		}
+	return n < 0 ? err_set("read /proc") : 0;
+}
+
 static int auto_proc(int root, enum auto_mode mode)
 {
-	CLEAN_FD int top = -1, null = -1;
+	int top, null;
 
 	if (mode == AUTO_RW)
 		return mount_top(root, "proc", "proc", NO_ALL);
-	top = mount_open(root, "proc", NO_ALL);
-	if (top < 0 || (null = open_null()) < 0)
+	top = mount_open(root, "proc", "proc");
+	if (top < 0 || (null = open_null()) < 0 || restrict_proc(top, null) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
-		if (mask(top, masked[i], null) < 0)
-			return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(readonly); i++)
-		if (over_itself(top, readonly[i], MS_RDONLY) < 0)
-			return -1;
-	return over_itself(top, "sys/net", 0);
+	return over_itself("sys/net", 0);
 }
 
 static int auto_sys(int root, const struct conf *conf)
 {
 	enum auto_mode mode = conf->auto_sys;
-	CLEAN_FD int top = -1, sys = -1;
+	int top, sys;
 
 	/* One of a network that is not the user namespace's own it may not mount: that one, then. */
 	if ((conf->spaces & (CLONE_NEWUSER | CLONE_NEWNET)) == CLONE_NEWUSER) {
@@ -121,8 +150,8 @@ static int auto_sys(int root, const struct conf *conf)
 
 	if (mode != AUTO_MIXED)
 		return mount_top(root, "sysfs", "sys", NO_ALL | (mode == AUTO_RO ? MS_RDONLY : 0));
-	top = mount_open(root, "sysfs", NO_ALL);
-	if (top < 0 || over_itself(top, "devices/virtual/net", 0) < 0)
+	top = mount_open(root, "sysfs", "sys");
+	if (top < 0 || over_itself("devices/virtual/net", 0) < 0)
 		return -1;
 	/* Not recursive: the mount's own flags alone. */
 	if (mount(NULL, fd_path(top).s, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | NO_ALL, NULL) < 0)
@@ -138,7 +167,8 @@ int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, cons
 		return -1;
 	if (conf->auto_cgroup != AUTO_OFF && mnt_auto_cgroup(root, conf, host, cg) < 0)
 		return -1;
-	return 0;
+	/* Relative sources of entries are the host's. */
+	return chdir("/") < 0 ? err_set("chdir /") : 0;
 }
 
 int mnt_proc_if_none(int root)

@@ -13,6 +13,7 @@
 #include "sys.h"
 #include "util.h"
 
+/* A descriptor of its mount. */
 static int bind_dir(const struct conf *conf, int place)
 {
 	CLEAN_FD int fd = openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -26,7 +27,7 @@ static int bind_dir(const struct conf *conf, int place)
 				 "file system in it", conf->file);
 		return -1;
 	}
-	return mnt_bind(fd, place < 0 ? fd : place, MS_REC, conf->rootfs + 1);
+	return mnt_bind_top(fd, place < 0 ? fd : place, MS_REC, conf->rootfs + 1);
 }
 
 /* Where it is mounted, or -1: on itself. */
@@ -95,14 +96,12 @@ int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedi
 		return root < 0 ? err_set("open /") : take_fd(&root);
 	}
 	place = open_place(conf, statedir);
-	if (place < 0 && !layers_none(conf))
-		return -1;
-	if ((layers_none(conf) ? bind_dir(conf, place) : layers_mount(conf, place)) < 0)
-		return -1;
-	root = place < 0 ? openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC) :
-			   mnt_top(place);
+	if (layers_none(conf))
+		root = bind_dir(conf, place);
+	else if (place >= 0 && layers_mount(conf, place) == 0 && (root = mnt_top(place)) < 0)
+		err_set("root file system %s", conf->rootfs);
 	if (root < 0)
-		return err_set("root file system %s", conf->rootfs);
+		return -1;
 	covered = cover(root, ctr, conf, app, statedir);
 	return covered < 0 ? take_fd(&root) : covered;
 }

@@ -84,10 +84,13 @@ int seccomp_read(struct seccomp *f, const char *profile)
 
 int seccomp_save(int statedir, const struct seccomp *f)
 {
+	static bool before;             /* this supervisor has written one: the container restarts */
 	CLEAN_FD int fd = -1;
 	size_t size = f->none ? 1 : f->n * sizeof(f->insn[0]);
 
-	unlinkat(statedir, "seccomp", 0);
+	if (before)
+		unlinkat(statedir, "seccomp", 0);
+	before = size > 0;
 	if (size == 0)
 		return 0;
 	fd = openat(statedir, "seccomp", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -43,7 +43,8 @@ static void undo_state(struct start *s)
 /* The file goes first: a hook that hangs and is killed must not be run again. */
 static void undo_hooks(struct start *s)
 {
-	unlinkat(s->statedir, "end", 0);
+	if (hooks_last())
+		unlinkat(s->statedir, "end", 0);
 	hooks_end(s->again);
 }
 

@@ -163,6 +163,19 @@ static inline int sys_fcntl(int fd, int command, int value)
 
 int64_t sys_clock_ns(int clock);         /* without the vDSO, whose reader is larger than all of this */
 
+struct sys_dirent {                     /* what getdents64(2) fills in */
+	uint64_t ino;
+	int64_t off;
+	uint16_t reclen;
+	uint8_t type;
+	char name[];
+};
+
+static inline long sys_getdents(int fd, void *buf, size_t size)
+{
+	return syscall(SYS_getdents64, fd, buf, size);
+}
+
 static inline int sys_execveat(int fd, char *const argv[], char *const envp[])
 {
 	return (int)syscall(SYS_execveat, fd, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);

@@ -19,6 +19,7 @@ LOAD, AND, JUMP, JEQ, JGT, JGE, RET = 0x20, 0x54, 0x05, 0x15, 0x25, 0x35, 0x06
 _NUMBER, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 INSNS_MAX = 4096  #: BPF_MAXINSNS
 _REACH = 255  # of a conditional jump
+_GROUP = 8  # tests that one test skips: the kernel runs a new filter once for every number there is
 _ENOSYS = ERRNO | 38
 
 MAGIC = b"sampan.1"
@@ -139,7 +140,8 @@ def _chunks(ranges: Iterable[tuple[int, int, tuple[Insn, ...]]]) -> list[list[tu
     for each in ranges:
         if chunks:
             together = [*chunks[-1], each]
-            if 2 * len(together) + 1 + sum(map(len, {leaf for _, _, leaf in together})) <= _REACH:
+            tests = 2 * len(together) + 2 * (len(together) // _GROUP) + 1
+            if tests + sum(map(len, {leaf for _, _, leaf in together})) <= _REACH:
                 chunks[-1].append(each)
                 continue
         chunks.append([each])
@@ -157,13 +159,17 @@ def _calls(policy: Policy, abi: calls.Abi) -> list[Insn]:
     for chunk in _chunks(each for each in _ranges(leaves) if each[2] != default):
         tails = list(dict.fromkeys(leaf for _, _, leaf in chunk))
         lines: list[_Line] = []
-        for first, last, leaf in chunk:
+        for index, (first, last, leaf) in enumerate(chunk):
             label = f"leaf{tails.index(leaf)}"
+            if index % _GROUP == 0 and index > 0:
+                lines += [_Jump(JGE, 0, "none", None), f"group{index}"]  # always: below what follows
+            if index % _GROUP == 0 and index + _GROUP < len(chunk):
+                lines.append(_Jump(JGT, chunk[index + _GROUP - 1][1], f"group{index + _GROUP}", None))
             if first == last:
                 lines.append(_Jump(JEQ, first, label, None))
             else:
                 lines += [_Jump(JGE, first, None, f"past{first}"), _Jump(JGT, last, None, label), f"past{first}"]
-        lines.append((JUMP, 0, 0, sum(map(len, tails))))
+        lines += ["none", (JUMP, 0, 0, sum(map(len, tails)))]
         for index, leaf in enumerate(tails):
             lines += [f"leaf{index}", *leaf]
         out += _assemble(lines, policy.path)

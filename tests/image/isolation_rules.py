@@ -77,6 +77,11 @@ RULES = (
                 "openat(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)",
                 "openat(root, name, O_PATH | O_DIRECTORY | O_CLOEXEC)",
             ),
+            (
+                "mount_auto.c",
+                "openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)",
+                "openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)",
+            ),
         ),
     ),
     Rule(
@@ -106,7 +111,7 @@ RULES = (
         "proc-sys",
         "lxc 2013-6441, cri-o 2022-0811",
         files.proc_is_readonly,
-        (("mount_auto.c", "over_itself(top, readonly[i], MS_RDONLY)", "over_itself(top, readonly[i], 0)"),),
+        (("mount_auto.c", "over_itself(place, MS_RDONLY)", "over_itself(place, 0)"),),
     ),
     Rule(
         "over-a-process",
@@ -272,7 +277,7 @@ RULES = (
         "group-namespace",
         "runc 2023-25809, kernel 2022-0492",
         payload.group_namespace_begins_at_its_own,
-        (("child.c", "if (feat_on(FEAT_CGROUP_NS) && unshare", "if (0 && unshare"),),
+        (("child.c", "feat_on(FEAT_CGROUP_NS) && unshare", "0 && unshare"),),
     ),
     Rule(
         "user-namespace",
