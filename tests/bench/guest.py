@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sampan.build.image import Image
+from sampan.build import image
 from sampan.build.toolchain import TARGETS
 from sampan.core import paths
 from sampan.qemu.boot import Machine, booted
@@ -32,7 +32,7 @@ SECONDS = 900.0  #: of the machine's clock, for all rounds
 
 def make_disk(board: str, layout: str, folder: Path) -> Path:
     """A data disk with the programs, a container b and one f with the default filter."""
-    arch = Image.load(paths.build_dir() / board).arch
+    arch = image.load(paths.build_dir() / board).arch
     for source in PROGRAMS:
         compile_for(TARGETS[arch].zig, source, folder / source[:-2])
     root = folder / "rootfs"
