@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import sys
 
 import msgspec
@@ -28,6 +29,7 @@ from sampan.serial.ports import open_port
 
 AGENT_IDLE = 20.0  #: seconds after the last program until the agent gives the line back
 BROKER_IDLE = 60.0  #: seconds without a client until the broker ends
+_LOCK_LOOK, _LOCK_TRIES = 0.05, 100  #: seconds; an owner that has said goodbye needs two at most
 _LOG_MAX = 4 << 20  #: bytes; with the older ones five times as much
 _RECENT = 4096  #: bytes of the console that a new terminal begins with
 _LAST_WORDS = 5.0  #: seconds for telling clients why the line ended
@@ -241,12 +243,36 @@ def _last_line(recent: bytes) -> str:
     return text.decode(errors="replace").strip("\r")
 
 
+async def _take(place: LinePlace) -> bool:
+    """Lock the line until we end. Whoever holds it and serves nobody any more is about to end, and waited for."""
+    for _ in range(_LOCK_TRIES):
+        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # its last owner took the folder along
+            lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.stat(place.lock).st_ino == os.fstat(lock).st_ino:
+                    return True
+            except BlockingIOError:
+                if place.socket.exists():
+                    os.close(lock)
+                    return False
+            os.close(lock)
+        await asyncio.sleep(_LOCK_LOOK)
+    return False
+
+
+def _forget(place: LinePlace, machine: str) -> None:
+    """A machine that is gone from the list takes the folder of its line along."""
+    from sampan.qemu.places import Place
+
+    if Place(machine).read() is None:
+        shutil.rmtree(place.folder, ignore_errors=True)
+
+
 async def _main(url: str, baud: int, machine: str, agent: str, ready: int) -> None:
     place = LinePlace(url)
-    lock = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not await _take(place):
         os.write(ready, b"ready\n")  # somebody else was faster: clients find that one
         return
     log = LineLog(place.log, keep=_LOG_MAX)
@@ -264,6 +290,8 @@ async def _main(url: str, baud: int, machine: str, agent: str, ready: int) -> No
     finally:
         place.owner.unlink(missing_ok=True)
         console.close()
+        if machine:
+            _forget(place, machine)
 
 
 def main() -> None:

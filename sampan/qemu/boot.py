@@ -36,6 +36,7 @@ class Machine:
         self.image: Image = plan.image
         self.folder = plan.folder
         self.accel_reason = plan.choice.reason
+        self.name = ""  #: that others find it by; "" when nobody can
         self.boot_cpu_seconds = 0.0  #: QEMU's processor time from exec to the shell
         self.console = SyncConsole(instance.console, thread)
         self._thread = thread
@@ -155,7 +156,7 @@ def boot(board_or_folder: str | Path, options: BootOptions | None = None, script
     With `script`, or when stdin is no terminal, its lines are run as commands after a login instead.
     """
     commands = _commands(script)
-    with _listed(board_or_folder, options or BootOptions()) as running:
+    with listed(board_or_folder, options or BootOptions()) as running:
         log = f", log {shown(running.log)}" if running.log else ""
         print(f"[sampan: {running.image.board} under QEMU{log}]", file=sys.stderr)
         if commands is not None:
@@ -175,14 +176,18 @@ def boot(board_or_folder: str | Path, options: BootOptions | None = None, script
 
 
 @contextlib.contextmanager
-def _listed(board_or_folder: str | Path, options: BootOptions) -> Iterator[Machine]:
-    """A machine that `sampan vm` finds by name, and whose console others may share, as long as it lasts."""
+def listed(board_or_folder: str | Path, options: BootOptions, name: str = "") -> Iterator[Machine]:
+    """A machine that `sampan vm` finds by name, and whose console others may share, as long as it lasts.
+
+    Its name is the board's, or `name`; with a number behind it when that is taken.
+    """
     image, _ = prepare.find(board_or_folder)
-    place, lock = places.free_name(image.board)
+    place, lock = places.free_name(name or image.board)
     try:
         plan = Plan.make(board_or_folder, replace(options, qmp=options.qmp or place.qmp))
         with _launched(plan) as running:
             keeper = Keeper(place, plan, running.instance)
+            running.name = place.name
             running.call(keeper.start())
             try:
                 yield running

@@ -20,7 +20,8 @@ FEW = ("click",)
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("a folder") / "clone"
     shutil.copytree(ROOT / "sampan", root / "sampan", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy2(ROOT / "sampanw", root)
+    for name in ("sampanw", "pyproject.toml"):
+        shutil.copy2(ROOT / name, root)
     text = (ROOT / "requirements.txt").read_text()
     blocks = re.findall(rf"^(?:{'|'.join(FEW)})==.*?(?=^\S|\Z)", text, re.M | re.S)
     assert len(blocks) == len(FEW)
@@ -39,6 +40,8 @@ def test_it_makes_the_environment_once(checkout: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "making .venv" in first.stderr
     assert first.stdout.startswith("sampan")
+    (points,) = checkout.glob(".venv/lib/python3*/site-packages/sampan-0.dist-info/entry_points.txt")
+    assert points.read_text() == "[pytest11]\nsampan = sampan.lab.plugin\n"
     second = call(checkout / "sampanw", "--version")
     assert (second.returncode, second.stderr) == (0, "")
 

@@ -29,7 +29,7 @@ class Board:
             ["sh", "-i"], stdin=slave, stdout=slave, stderr=slave, env=env, cwd=folder, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
-        self._slave = os.ttyname(slave)
+        self.tty = os.ttyname(slave)
         os.close(slave)
         self._wake, self._waker = os.pipe()
         self._thread = threading.Thread(target=self._carry)
@@ -61,7 +61,7 @@ class Board:
 
     def say(self, text: bytes) -> None:
         """As the kernel would: on the same line, in the middle of everything."""
-        fd = os.open(self._slave, os.O_WRONLY | os.O_NOCTTY)
+        fd = os.open(self.tty, os.O_WRONLY | os.O_NOCTTY)
         os.write(fd, text)
         os.close(fd)
 

@@ -20,9 +20,11 @@ def test_clean(argv: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("floor", ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "cli"])
+@pytest.mark.parametrize(
+    "floor", ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "lab", "cli"]
+)
 def test_imports_point_down(floor: str) -> None:
-    order = ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "cli"]
+    order = ["core", "board", "config", "devices", "build", "serial", "qemu", "control", "lab", "cli"]
     above = order[order.index(floor) + 1 :]
     wrong = [
         f"{path.relative_to(ROOT)}: {line.strip()}"

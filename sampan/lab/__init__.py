@@ -1,0 +1,1 @@
+"""Tests on targets: the pytest plugin."""
