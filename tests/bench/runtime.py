@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sampan.core import paths
-from tests.bench.crowd import COUNT, crowd
 from tests.bench.timing import Command, compile_for, in_turn, limit, table
 
 sys.path.insert(0, str(paths.ROOT / "tests/support"))  # as pytest does for the lab
+from tests.bench.crowd import COUNT, crowd
 from tests.image.runtime_lab import CGROUPS, make_root, need_host
 
 DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2")

@@ -80,4 +80,4 @@ def verdict(value: float, bar: float | None) -> str:
 
 def limit(name: str, value: float, bar: float | None, unit: str = "") -> None:
     """A row that is no ratio."""
-    print(f"  {name:<32}{value:>8.5g} {unit:<3} {verdict(value, bar)}")
+    print(f"  {name:<32}{round(value, 2):>8} {unit:<3} {verdict(value, bar)}")
