@@ -10,7 +10,6 @@ LXC's tools are compared too when the image has them (it has not, unless one add
 from __future__ import annotations
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,6 @@ def make_disk(board: str, layout: str, folder: Path) -> Path:
     root = folder / "rootfs"
     for name in ("bin", "proc", "sys", "dev"):
         (root / name).mkdir(parents=True)
-    shutil.copy(paths.build_dir() / "arch" / arch / "busybox", root / "bin/busybox")
     (root / "bin/true").symlink_to("busybox")
     for name, more in (("b", [NO_FILTER]), ("f", [])):
         (folder / name).mkdir()
@@ -46,7 +44,7 @@ def make_disk(board: str, layout: str, folder: Path) -> Path:
         (folder / name / "config").write_text("".join(f"{line}\n" for line in lines))
     disk = folder.with_suffix(".ext4")
     argv = ["mke2fs", "-q", "-t", "ext4", "-L", "sampan-data", "-d", str(folder), str(disk), "16M"]
-    subprocess.run(argv, check=True)
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     return disk
 
 
@@ -58,6 +56,7 @@ def measure(machine: Machine, layout: str, rounds: int) -> list[Command]:
         Command("sampan execute", ["/usr/bin/sampan", "execute", "b", "--", "/bin/true"]),
         Command("  with the default filter", ["/usr/bin/sampan", "execute", "f", "--", "/bin/true"]),
     ]
+    machine.run(f"cp /bin/busybox {DISK}/rootfs/bin/").check()
     where = machine.run("command -v sampan").check().output.strip()
     for command in commands[1:]:
         command.argv = [where, *command.argv[1:]]
