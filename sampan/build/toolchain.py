@@ -38,6 +38,7 @@ class Target:
     zig: str  #: -target of zig cc
     gnu: tuple[str, ...]  #: first parts of `cc -dumpmachine` that make code for it
     kernel: str  #: ARCH= of kbuild and of busybox
+    options: tuple[str, ...] = ()  #: further options of zig cc
 
 
 TARGETS: dict[Arch, Target] = {
@@ -45,7 +46,8 @@ TARGETS: dict[Arch, Target] = {
     "x86_64": Target("x86_64-linux-musl", ("x86_64",), "x86_64"),
     # thumb: 29 % smaller than A32 code.
     "armv7": Target("thumb-linux-musleabihf", ("arm", "armv7", "armv7a", "armv7l", "thumb"), "arm"),
-    "aarch64": Target("aarch64-linux-musl", ("aarch64",), "arm64"),
+    # One instruction instead of two for each address; all code and statics then lie within 1 MB.
+    "aarch64": Target("aarch64-linux-musl", ("aarch64",), "arm64", ("-mcmodel=tiny",)),
 }
 
 
@@ -115,7 +117,7 @@ def zig() -> Path:
 def _zig(arch: Arch) -> Toolchain:
     from importlib.metadata import version
 
-    command = [str(zig()), "cc", "-target", TARGETS[arch].zig]
+    command = [str(zig()), "cc", "-target", TARGETS[arch].zig, *TARGETS[arch].options]
     return Toolchain(arch=arch, kind="zig", cc=command, version=f"zig {version('ziglang')}")
 
 

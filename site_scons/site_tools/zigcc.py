@@ -21,8 +21,6 @@ LINKFLAGS = (
     " -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none"
 )
 CCCOM = "$CCCMD $CFLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE"
-#: One instruction instead of two for each address; all code and statics then lie within 1 MB.
-OPTIONS_OF_ARCH = {"aarch64": "-mcmodel=tiny"}
 LINKCOM = "$CCCMD $LINKFLAGS -o $TARGET $SOURCES"
 
 
@@ -37,9 +35,9 @@ def compiler(env):
         given = f"--cc '{command}'" if env["CC"] else f"--cross-compile '{command.removesuffix('gcc')}'"
         return command, Path(shlex.split(command)[0]).resolve(), "", given
     zig = session.relative(toolchain.zig())
-    command = f"{zig} cc -target {toolchain.TARGETS[env['ARCH']].zig} -flto"
-    own = f"-Xclang -Oz -Werror {OPTIONS_OF_ARCH.get(env['ARCH'], '')}"
-    return command, imports.package_record("ziglang"), own.rstrip(), ""
+    target = toolchain.TARGETS[env["ARCH"]]
+    command = shlex.join([zig, "cc", "-target", target.zig, *target.options, "-flto"])
+    return command, imports.package_record("ziglang"), "-Xclang -Oz -Werror", ""
 
 
 def use_compiler(env):
