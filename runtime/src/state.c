@@ -101,6 +101,18 @@ void state_release(int dir, const char *name)
 
 /* ---- the file ---------------------------------------------------------------- */
 
+enum { FIRST = sizeof("state 0\n") - 1, LAST = sizeof("end 01234567\n") - 1 };
+
+/* FNV-1a of all but the first line, whose digit changes in its place. */
+static unsigned sum(const char *text, size_t n)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = FIRST; i < n; i++)
+		h = (h ^ (unsigned char)text[i]) * 16777619u;
+	return h;
+}
+
 int state_write(int dir, const struct state *st)
 {
 	CLEAN_FD int fd = openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
@@ -120,7 +132,8 @@ int state_write(int dir, const struct state *st)
 			      st->cg.dir[i].v2, st->cg.dir[i].track, st->cg.dir[i].path);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "net ");
 	n += (int)net_undo_text(&st->net, text + n, sizeof(text) - (size_t)n);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "\nend\n");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "\n");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "end %08x\n", sum(text, (size_t)n));
 	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
 		return err_set("write the state file");
 	return take_fd(&fd);
@@ -187,17 +200,20 @@ static bool parse_line(const char *key, const char *v, struct state *st)
 	if (strcmp(key, "halt") == 0)
 		st->sig_halt = atoi(v);
 	if (strcmp(key, "state") == 0)
-		st->state = (enum run_state)((*v - '0') & 7);
+		st->state = (enum run_state)(*v - '0');
 	return true;
 }
 
-/* A file that is cut short (disk full, power) does not end in "end": not loaded. */
+/* A file that is cut short (disk full, power) or spoilt does not end in its sum: not loaded. */
 static int parse_file(char *text, struct state *st)
 {
 	size_t n = strlen(text);
-	char *line, *save;
+	char *line, *save, end[LAST + 1];
 
-	if (n < 4 || strcmp(text + n - 4, "end\n") != 0)
+	if (n < FIRST + LAST || text[FIRST - 2] < '0' || text[FIRST - 2] > '7' || text[FIRST - 1] != '\n')
+		return -1;
+	snprintf(end, sizeof(end), "end %08x\n", sum(text, n - LAST));
+	if (strcmp(text + n - LAST, end) != 0)
 		return -1;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *v = strchr(line, ' ');
@@ -227,7 +243,7 @@ static int load_at(int root, const char *name, struct state *st, bool wait)
 		if (errno != ENOENT)
 			return err_set("read the state file");
 		if (flock(dir, LOCK_SH | (wait ? 0 : LOCK_NB)) < 0)
-			return err_set("the container is already starting");
+			return err_plain("the container is already starting");
 		if (read_small(dir, "state", text, sizeof(text)) < 0)
 			return errno == ENOENT ? 0 : err_set("read the state file");
 	}

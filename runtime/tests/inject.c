@@ -108,11 +108,11 @@ static bool enter(struct task *t, const struct __ptrace_syscall_info *info)
 	if (proc != want_proc || t->seq != want_seq || (mode != FAIL && mode != KILL))
 		return true;
 	note(t, info);
-	if (mode == FAIL) {
+	if (mode == FAIL && number != SYS_wait4 && number != SYS_rt_sigprocmask) {      /* which cannot */
 		if (number != SYS_close)        /* which closes, whatever it says */
 			replace(t->pid);
 		t->fails = true;
-	} else if (want_value < ntasks && task[want_value].pid > 0) {
+	} else if (mode == KILL && want_value < ntasks && task[want_value].pid > 0) {
 		kill(task[want_value].pid, SIGKILL);
 	}
 	return true;

@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from runtime_inject import Call, Done, Injector
-from runtime_lab import CGROUPS, Lab, run_lab, wait_for
+from runtime_lab import CGROUPS, Lab, need_host, run_lab, wait_for
 
 ALL = os.environ.get("SAMPAN_FAULTS") == "1"
 STEP = 1 if ALL else 13  #: of the calls, every which one fails by default
@@ -39,6 +40,14 @@ CONFIGS = {
 MAY_LACK = MAY_FAIL | {"clone3", "keyctl"}
 
 LAYOUTS = {"host": None, "v1": CGROUPS / "devices", "v2": CGROUPS / "unified"}
+
+
+def layout_lab(layout: str, binary: Path, factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    need_host()
+    root = LAYOUTS[layout]
+    if root and not root.is_dir():
+        pytest.skip(f"needs {root}: this host's cgroups are not hybrid")
+    yield from run_lab(binary, factory.mktemp("l"), {"SAMPAN_CGROUP_ROOT": str(root)} if root else {})
 
 
 def interfaces() -> set[str]:
@@ -99,13 +108,9 @@ def sweep(lab: Lab, injector: Injector, config: str, number: int) -> None:
 def test_each_failing_call_of_a_start(
     config: str, layout: str, runtime_binary: Path, injector: Injector, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    root = LAYOUTS[layout]
     if config != "plain" and layout != "v2" and not ALL:
         pytest.skip("a sample runs by default; SAMPAN_FAULTS=1 runs it all")
-    if root and not root.is_dir():
-        pytest.skip(f"needs {root}: this host's cgroups are not hybrid")
-    env = {"SAMPAN_CGROUP_ROOT": str(root)} if root else {}
-    for lab in run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env):
+    for lab in layout_lab(layout, runtime_binary, tmp_path_factory):
         sweep(lab, injector, config, errno.EIO)
 
 
