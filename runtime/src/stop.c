@@ -83,6 +83,21 @@ static int connect_supervisor(const struct ctr *ctr, const struct state *st)
 	return fd;
 }
 
+/*
+ * The connection has ended: with the container, or was the supervisor killed meanwhile?
+ * Then it is its state that is still there, and not that of a new start.
+ */
+static int see_end(const struct ctr *ctr, struct state *st, const struct stop_how *how)
+{
+	const struct task was = st->supervisor;
+
+	if (!wait_task(&was, 1000))
+		return err_plain("the supervisor does not answer");
+	if (state_of(ctr, st) != 1 || st->supervisor.pid != was.pid || st->supervisor.start != was.start)
+		return 0;
+	return stop_orphan(ctr, st, how);
+}
+
 int stop_container(const struct ctr *ctr, struct state *st, const struct stop_how *how)
 {
 	CLEAN_FD int fd = connect_supervisor(ctr, st);
@@ -90,17 +105,17 @@ int stop_container(const struct ctr *ctr, struct state *st, const struct stop_ho
 	if (fd < 0)
 		return stop_orphan(ctr, st, how);
 	if (control_ask(fd, how->kill ? "kill\n" : how->reboot ? "reboot\n" : "halt\n") < 0)
-		return -1;
-	if (how->nowait || how->reboot || control_wait_end(fd, how->kill ? STOP_SIGNAL_MS : how->timeout))
+		return see_end(ctr, st, how);
+	if (how->nowait || how->reboot)
 		return 0;
+	if (control_wait_end(fd, how->kill ? STOP_SIGNAL_MS : how->timeout))
+		return see_end(ctr, st, how);
 	if (how->nokill)
 		return err_plain("it did not stop in time");
 	/* The first kill is lxc.signal.stop, which may not help; the second one does. */
 	for (int wait = STOP_SIGNAL_MS; ; wait = -1) {
-		if (control_ask(fd, "kill\n") < 0)
-			return control_wait_end(fd, 0) ? 0 : -1;
-		if (control_wait_end(fd, wait))
-			return 0;
+		if (control_ask(fd, "kill\n") < 0 || control_wait_end(fd, wait))
+			return see_end(ctr, st, how);
 	}
 }
 
