@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from runtime_inject import Call, Injector
-from runtime_lab import Lab, gone, wait_for
+from runtime_lab import Lab, cgroup_leftovers, gone, wait_for
 from test_runtime_faults import LAYOUTS, interfaces, layout_lab
 
 ALL = os.environ.get("SAMPAN_FAULTS") == "1"
@@ -44,7 +44,7 @@ def of(name: str) -> list[int]:
 
 
 def frozen(name: str) -> bool:
-    groups = list(Path("/sys/fs/cgroup").glob(f"**/sampan/{name}"))
+    groups = [Path(group) for group in cgroup_leftovers(name)]
     return any((g / "freezer.state").exists() and "FROZEN" in (g / "freezer.state").read_text() for g in groups) or any(
         (g / "cgroup.freeze").exists() and (g / "cgroup.freeze").read_text().strip() == "1" for g in groups
     )

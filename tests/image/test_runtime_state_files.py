@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_lab import Lab
+from runtime_lab import Lab, gone, wait_for
 
 STATES = {"STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED"}
 
@@ -23,6 +23,7 @@ def running(lab: Lab) -> Iterator[str]:
     lab.ok("start", name)
     state = lab.state(name)
     os.kill(state["supervisor"], signal.SIGKILL)
+    wait_for(lambda: gone(state["supervisor"]))
     yield name
     lab.ok("stop", "-k", name)
 
@@ -53,7 +54,8 @@ def test_cut_at_each_byte(lab: Lab, running: str) -> None:
             assert done.returncode in (1, 2), (size, verb, done)
             assert "damaged" in done.stderr and running in done.stderr, (size, verb, done.stderr)
     file.write_bytes(whole)
-    assert lab.state(running) == truth
+    now = lab.state(running)
+    assert [now[key] for key in ("state", "pid")] == [truth[key] for key in ("state", "pid")]
 
 
 def test_other_bytes(lab: Lab, running: str) -> None:
