@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * In the place of libc's wrappers of system calls, with the same names and contracts for
+ * what this program uses: without threads that could be cancelled in them, without what
+ * kernels before 4.9 lack, and without structures that another version of libc had.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include "sys.h"
+
+int call_openat(int dir, const char *path, int flags, mode_t mode)
+{
+	return (int)syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode);
+}
+
+int call_fcntl(int fd, int command, int value)
+{
+	return sys_fcntl(fd, command, value | (command == F_SETFL ? O_LARGEFILE : 0));
+}
+
+int call_ioctl(int fd, unsigned request, uintptr_t value)
+{
+	return (int)syscall(SYS_ioctl, fd, request, value);
+}
+
+int call_prctl(int what, uintptr_t value, uintptr_t more)
+{
+	return (int)syscall(SYS_prctl, what, value, more, 0, 0);
+}
+
+int pipe2(int fd[2], int flags)
+{
+	return (int)syscall(SYS_pipe2, fd, flags);
+}
+
+int fchdir(int fd)
+{
+	return (int)syscall(SYS_fchdir, fd);
+}
+
+/* The return value of none of them is looked at. */
+void (*signal(int number, void (*handler)(int)))(int)
+{
+	struct sigaction a = { .sa_handler = handler, .sa_flags = SA_RESTART };
+
+	return sigaction(number, &a, NULL) < 0 ? SIG_ERR : SIG_DFL;
+}
+
+/* ---- sockets -------------------------------------------------------------------- */
+
+int socket(int family, int type, int protocol)
+{
+	return (int)syscall(SYS_socket, family, type, protocol);
+}
+
+int socketpair(int family, int type, int protocol, int fd[2])
+{
+	return (int)syscall(SYS_socketpair, family, type, protocol, fd);
+}
+
+int accept4(int fd, struct sockaddr *restrict from, socklen_t *restrict size, int flags)
+{
+	return (int)syscall(SYS_accept4, fd, from, size, flags);
+}
+
+/* What the kernel takes for the upper half of lengths has to be 0, which it is in ours. */
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return syscall(SYS_sendmsg, fd, m, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	return syscall(SYS_recvmsg, fd, m, flags);
+}
+
+/* ---- files ------------------------------------------------------------------------ */
+
+#ifdef SYS_statfs64
+#define STATFS(name) SYS_##name##64, what, sizeof(*s)
+#else
+#define STATFS(name) SYS_##name, what
+#endif
+
+int statfs(const char *what, struct statfs *s)
+{
+	return (int)syscall(STATFS(statfs), s);
+}
+
+int fstatfs(int what, struct statfs *s)
+{
+	return (int)syscall(STATFS(fstatfs), s);
+}
+
+/* The flags alone, which have the same values. */
+static int flags_of(int rc, const struct statfs *s, struct statvfs *v)
+{
+	v->f_flag = (unsigned long)s->f_flags;
+	return rc;
+}
+
+int statvfs(const char *restrict path, struct statvfs *restrict v)
+{
+	struct statfs s = { .f_flags = 0 };
+
+	return flags_of(statfs(path, &s), &s, v);
+}
+
+int fstatvfs(int fd, struct statvfs *v)
+{
+	struct statfs s = { .f_flags = 0 };
+
+	return flags_of(fstatfs(fd, &s), &s, v);
+}
+
+struct __dirstream {
+	int fd, used, size;
+	_Alignas(struct dirent) char bytes[2048];
+};
+
+DIR *fdopendir(int fd)
+{
+	DIR *d = malloc(sizeof(*d));
+
+	if (d) {
+		d->fd = fd;
+		d->used = d->size = 0;
+	}
+	return d;
+}
+
+DIR *opendir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? NULL : fdopendir(fd);
+}
+
+int dirfd(DIR *d)
+{
+	return d->fd;
+}
+
+struct dirent *readdir(DIR *d)
+{
+	struct dirent *e;
+
+	if (d->used >= d->size) {
+		d->size = (int)syscall(SYS_getdents64, d->fd, d->bytes, sizeof(d->bytes));
+		d->used = 0;
+		if (d->size <= 0)
+			return NULL;
+	}
+	e = (void *)(d->bytes + d->used);
+	d->used += e->d_reclen;
+	return e;
+}
+
+int closedir(DIR *d)
+{
+	int fd = d->fd;
+
+	free(d);
+	return close(fd);
+}
+
+/* ---- the environment ---------------------------------------------------------------- */
+
+static char **find(const char *name, size_t n)
+{
+	char **at = environ;
+
+	while (*at && (strncmp(*at, name, n) != 0 || (*at)[n] != '='))
+		at++;
+	return at;
+}
+
+char *getenv(const char *name)
+{
+	size_t n = strlen(name);
+	char **at = find(name, n);
+
+	return *at ? *at + n + 1 : NULL;
+}
+
+int unsetenv(const char *name)
+{
+	for (char **at = find(name, strlen(name)); *at; at++)
+		at[0] = at[1];
+	return 0;
+}
+
+int putenv(char *pair)
+{
+	char **at = find(pair, strcspn(pair, "="));
+
+	if (!strchr(pair, '='))
+		return unsetenv(pair);
+	if (!*at) {                     /* one more: the list moves to where there is room for it */
+		size_t n = (size_t)(at - environ);
+		char **more = malloc((n + 2) * sizeof(*more));
+
+		if (!more)
+			return -1;
+		memcpy(more, environ, n * sizeof(*more));
+		more[n + 1] = NULL;
+		at = more + n;
+		environ = more;
+	}
+	*at = pair;
+	return 0;
+}
+
+int setenv(const char *name, const char *value, int replace)
+{
+	size_t n = strlen(name), size = strlen(value) + 1;
+	char *pair = malloc(n + 1 + size);
+
+	(void)replace;                  /* all of ours do */
+	if (!pair)
+		return -1;
+	memcpy(pair, name, n);
+	pair[n] = '=';
+	memcpy(pair + n + 1, value, size);
+	return putenv(pair);
+}
+
+int clearenv(void)
+{
+	static char *none[1];
+
+	environ = none;
+	return 0;
+}
