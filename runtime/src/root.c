@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
@@ -113,8 +114,23 @@ int root_pin(const struct conf *conf)
 	return openat(AT_FDCWD, conf->rootfs ? conf->rootfs : "/", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0);
 }
 
-static int pivot(int root)
+/*
+ * Below a chroot the namespace has another root, which would be left standing for whom
+ * setns(2) puts there: who has CAP_SYS_ADMIN. It puts us there, too.
+ */
+static int true_root(void)
 {
+	CLEAN_FD int ns = openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	/* Not shared, or what is detached would be gone on the host, too. */
+	return ns < 0 || setns(ns, CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ?
+	       err_set("leave the chroot") : 0;
+}
+
+static int pivot(int root, bool admin)
+{
+	if (admin && true_root() < 0)
+		return -1;
 	if (fchdir(root) < 0)
 		return err_set("enter the root file system");
 	/* The old root is stacked on the new one and is what "." means afterwards. */
@@ -134,7 +150,7 @@ int root_enter(int root, const struct conf *conf)
 {
 	if (!conf->rootfs)
 		return 0;
-	if (pivot(root) < 0)
+	if (pivot(root, caps_left(conf) & CAP_SYS_ADMIN_BIT) < 0)
 		return -1;
 	/* Not recursive: the mounts on top have their own flags. */
 	if (conf->rootfs_flags && mnt_flags("/", conf->rootfs_flags) < 0)

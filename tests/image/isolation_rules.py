@@ -152,6 +152,12 @@ RULES = (
         (("root.c", 'if (umount2(".", MNT_DETACH) < 0)', "if (0)"),),
     ),
     Rule(
+        "below-a-chroot",
+        "setns(2): who enters a mount namespace stands in its root, whatever others were chrooted to",
+        userns.namespace_ends_at_its_root,
+        (("root.c", "if (admin && true_root() < 0)", "(void)true_root;\n\tif (admin && root < 0)"),),
+    ),
+    Rule(
         "disk-readonly",
         "busybox shutdown",
         files.disk_stays_writable,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+
 from isolation_files import shell
 from runtime_lab import Lab, wait_for
 
@@ -40,3 +43,16 @@ def others_survive_a_halt(lab: Lab) -> None:
     lab.ok("stop", "-k", first)
     bystander.wait(20)
     assert alive
+
+
+def namespace_ends_at_its_root(lab: Lab) -> None:
+    """Started below a chroot that is a mount: the root of its namespace is the container's, not the host's."""
+    name, host = lab.make("c", "lxc.mount.auto = proc"), lab.path / "host"
+    host.mkdir()
+    start = lab.command("execute", name, "--", "/bin/busybox", "nsenter", "--mount=/proc/1/ns/mnt", "/bin/ls", "/")
+    script = f"mount --rbind / {host} && mount --make-rslave {host} && exec chroot {host} {shlex.join(start)}"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script], env=lab.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {"bin", "sbin", "proc"} <= set(done.stdout.split()) and "home" not in done.stdout.split(), done.stdout
