@@ -35,6 +35,7 @@ static const struct verb {
 	{ "snapshot", cmd_snapshot, 1, false, "keep a container's state, list, restore, delete" },
 	{ "destroy", cmd_destroy, 1, false, "delete a container" },
 	{ "autostart", cmd_autostart, 1, true, "start those that are to run after boot, or stop them" },
+	{ "net", cmd_net, 1, false, "a bridge for containers, masqueraded" },
 	{ "checkconfig", cmd_checkconfig, 1, false, "what this kernel and system offer to containers" },
 	{ "resume", cmd_resume, 1, false, "clock and randomness after a snapshot was restored" },
 	{ "config", cmd_config, 1, false, "check configuration files, show what one comes to" },

@@ -55,6 +55,7 @@ int cmd_device(int argc, char **argv);
 int cmd_cgroup(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_monitor(int argc, char **argv);
+int cmd_net(int argc, char **argv);
 int cmd_checkconfig(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_resume(int argc, char **argv);

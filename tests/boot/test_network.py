@@ -90,3 +90,16 @@ def test_an_interface_given_away_comes_back_also_from_the_dead(host: Machine) ->
     host.run("kill -9 $(sed -n 's/supervisor \\([0-9]*\\) .*/\\1/p' /run/sampan/neta/state)").check()
     host.run("lxc-stop -n neta -k").check()
     assert host.run("cat /sys/class/net/cab1/mtu /sys/class/net/cab1/address").check().output == before
+
+
+def test_a_bridge_that_masquerades(host: Machine) -> None:
+    """One command; what is behind it reaches a network that knows no way back."""
+    configure(host, "netb", "type = veth", "link = br0", "flags = up", "ipv4.address = 10.9.0.3/24")
+    lines = ("type = veth", "link = lxcbr0", "flags = up", "ipv4.gateway = auto", "ipv4.address = 10.0.3.2/24")
+    configure(host, "neta", *lines)
+    host.run("lxc-start -n netb && lxc-net start && lxc-start -n neta").check()
+    try:
+        assert "1 packets received" in inside(host, "neta", "ping -c 1 -W 5 10.9.0.3")
+        assert "10.0.3" not in inside(host, "netb", "ip route")
+    finally:
+        host.run("lxc-stop -n neta -k; lxc-net stop").check()
