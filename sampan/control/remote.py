@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sampan.control import consolefd, transfer
 from sampan.control.calls import Call, Done, Reply
 from sampan.control.client import Connection
 from sampan.control.lxc import Container, Lxc
+from sampan.control.power import Power
 from sampan.control.target import Line, resolve
 from sampan.control.transfer import Moved, Progress
 from sampan.core.errors import SampanError
+
+if TYPE_CHECKING:
+    from sampan.serial.sync import SyncConsole
 
 
 class Target:
@@ -98,6 +104,17 @@ class Target:
     def container(self, name: str) -> Container:
         """A container by name; it need not exist yet."""
         return self.lxc.Container(name)
+
+    @property
+    def power(self) -> Power:
+        """Its power: `target.power.cycle()`."""
+        return Power(self.line)
+
+    def console(self, *, watch: bool = False) -> AbstractContextManager[SyncConsole]:
+        """The console that a person sees: `with target.console() as c: c.expect("login: ")`; `watch`: only to look."""
+        from sampan.control.linetransport import joined
+
+        return joined(self.line, watch=watch)
 
     def console_fd(self, words: Sequence[str]) -> int:
         """A verb that wants a terminal, at the other end of a descriptor; closing that gives it up."""

@@ -26,7 +26,7 @@ from sampan.core.files import refuse_os_error
 
 _SCHEMES = ("socket://", "rfc2217://", "unix://")
 _FORMS = "qemu:BOARD, /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, or a name of targets.toml"
-_KEYS = ("line", "agent", "user", "password_file", "board")
+_KEYS = ("line", "agent", "user", "password_file", "board", "power_on", "power_off")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Line:
     password: str = ""
     board: str = ""  #: of which it is; "" when nothing tells
     agent: str = ""  #: a second line, LINE?baud=RATE, for nothing but an agent
+    power_on: str = ""  #: commands of this host that switch it, see sampan.control.power
+    power_off: str = ""
     machine: str = ""  #: name of the QEMU instance behind the line; "" for a real one
 
 
@@ -96,7 +98,8 @@ def _named(target: str) -> Line:
     agent = str(entry.get("agent", ""))
     if agent:
         _resolve(agent)  # what is no line is said now
-    return replace(found, user=user, board=board, password=secret, agent=agent)
+    on, off = (str(entry.get(key, "")) for key in ("power_on", "power_off"))
+    return replace(found, user=user, board=board, password=secret, agent=agent, power_on=on, power_off=off)
 
 
 def _read(path: Path) -> dict[str, dict[str, object]]:

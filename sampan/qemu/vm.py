@@ -24,7 +24,7 @@ from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import Place, State
 from sampan.qemu.plug import Plugged
 from sampan.qemu.process import MachineClock
-from sampan.qemu.qmp import Qmp
+from sampan.qemu.qmp import Qmp, QmpError
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.errors import ConsoleError
@@ -130,6 +130,26 @@ def down(name: str) -> None:
     """Cut a machine's power and forget it. Raises SampanError when there is none of this name."""
     if not Place(name).down():
         places.find(name)  # says what there is instead
+
+
+def power_off(name: str) -> None:
+    """Cut a machine's power and leave it in the list: `power_on` starts it again."""
+    place, _ = places.find(name)
+    with contextlib.suppress(QmpError):  # it may go before it answers
+        qmp(name, "quit")
+    end = time.monotonic() + _END_SECONDS
+    while place.held and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS / 4)
+
+
+def power_on(name: str) -> State:
+    """Start a machine that has ended once more, with the options it had. Raises SampanError."""
+    place = Place(name)
+    try:
+        request = Request.decode((place.folder / "request.json").read_bytes())
+    except FileNotFoundError:
+        raise SampanError(f"{name}: was not started by `sampan vm up`", hint="`sampan vm ls`") from None
+    return up(request.image, name, request.options)
 
 
 def qmp(name: str, command: str, arguments: Mapping[str, object] | None = None) -> object:

@@ -144,7 +144,7 @@ def nothing_left(board: str) -> list[Row]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(chance.uniform(0, 1.0))
+        time.sleep(chance.uniform(0, 0.6))
         client.send_signal(signal.SIGKILL)
         kills += client.wait() == -signal.SIGKILL
         # What was up by then is a machine that somebody wanted; what was not goes by itself.

@@ -18,6 +18,7 @@ from runtime_lab import need_host
 
 import sampan
 from sampan.control.remote import Target
+from sampan.core.errors import SampanError
 from sampan.core.paths import build_dir
 
 #: liblxc prints null pointers, times with a unit, and a folder that the runtime has no use for.
@@ -146,6 +147,25 @@ def test_what_goes_on_inside(target: Target, template: Path, tmp_path: Path) -> 
         assert not box.run(["test", "-e", "/dev/brim"]).ok and not box.add_device_node("/dev/no-such")
     finally:
         assert box.stop() and box.destroy()
+
+
+def test_console_and_power_of_a_line(
+    board: Board, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with target.console() as console:
+        console.write("echo con''sole\n")
+        console.expect("console", timeout=60)
+    assert target.run("echo on").output == "on\n"
+    monkeypatch.chdir(tmp_path)
+    switches = f'power_on = "touch {tmp_path}/on"\npower_off = "rm {tmp_path}/on"\n'
+    (tmp_path / "targets.toml").write_text(f'[bench]\nline = "{board.url}"\n{switches}')
+    bench = sampan.connect("bench")
+    bench.power.on()
+    assert (tmp_path / "on").exists() and bench.power.state == ""
+    bench.power.off()
+    assert not (tmp_path / "on").exists()
+    with pytest.raises(SampanError, match="nothing here switches its power"):
+        target.power.cycle()
 
 
 def test_unsaved_changes_count_and_are_not_saved(target: Target, template: Path, tmp_path: Path) -> None:
