@@ -5,11 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 _STYLES = {"ok": "green", "missing": "red", "works": "green", "optional": "yellow"}
 
 
@@ -18,6 +13,12 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
 
     In a pipe there is no colour and no wrapping, so that grep and awk see one row a line.
     """
+    # Imported here: most runs of a command print no table, and this takes as long as all the rest.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     terminal = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, heading in enumerate(headings):

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sampan.core.errors import SampanError
 from sampan.qemu.process import MachineClock, Process, cpu_seconds
@@ -17,9 +17,11 @@ from sampan.qemu.qmp import Qmp, QmpError
 from sampan.serial.clock import Deadline, WallClock
 from sampan.serial.console import Console
 from sampan.serial.errors import BootFailed, ConsoleError
-from sampan.serial.linerun import LineRunner, shrink
 from sampan.serial.log import LineLog
 from sampan.serial.transport import socket_transport
+
+if TYPE_CHECKING:  # it brings the simulation of lines along
+    from sampan.serial.linerun import LineRunner
 
 Reason = Literal["poweroff", "reset", "panic", "watchdog", "quit", "killed", "died"]
 OnEvent = Callable[[str, Mapping[str, object]], None]
@@ -63,6 +65,8 @@ class Sockets:
 
     def with_line(self, line: LineRunner) -> Sockets:
         """The same with `line` between our end of the console and QEMU's. On a running loop."""
+        from sampan.serial.linerun import shrink
+
         console, host = socket.socketpair()
         line.start(host, self.console)
         shrink(self.theirs[0])

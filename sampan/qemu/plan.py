@@ -12,7 +12,6 @@ from sampan.qemu.instance import Instance, Sockets
 from sampan.qemu.machine import BootOptions, Wiring
 from sampan.qemu.net import Cable, Plugged
 from sampan.qemu.places import switches
-from sampan.serial.linerun import LineRunner
 from sampan.serial.linespec import LineSpec
 from sampan.serial.log import LineLog
 
@@ -46,6 +45,8 @@ class Plan:
         wiring = Wiring(fds[0], fds[1], self.data, fds[2] if sockets.net else -1, ram, kernel, incoming_fd)
         command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
         if self.options.line:
+            from sampan.serial.linerun import LineRunner  # with its simulation, for those who want one
+
             log.note(f"a simulated line: {self.options.line}")
             sockets = sockets.with_line(LineRunner(LineSpec.parse(self.options.line)))
         instance = await Instance.start(command, sockets, log, [incoming_fd] if incoming_fd >= 0 else [])
