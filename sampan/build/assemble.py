@@ -87,6 +87,7 @@ def assemble(
             image=file_of(kernel.parent / info.image, folder),
             boot=file_of(kernel.parent / info.boot, folder),
             config=file_of(kernel.parent / info.config, folder),
+            dtb=file_of(kernel.parent / info.dtb, folder) if info.dtb else None,
             modules=info.modules,
         ),
         rootfs=images,

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sampan.board.model import DebianKernel
 from sampan.build import debsources, fetch
 from sampan.build.debsources import Kind
 from sampan.core import paths
@@ -61,11 +62,13 @@ class Package:
 
 
 class AptRoot:
-    """A private apt root for one Debian architecture (or "source"), below downloads/apt/."""
+    """A private apt root for one Debian architecture (or "source") and release, below downloads/apt/."""
 
-    def __init__(self, arch: str) -> None:
+    def __init__(self, arch: str, release: str = debsources.CODENAME) -> None:
         self.arch = arch
-        self.root = fetch.folder() / "apt" / arch
+        self.release = release
+        name = arch if release == debsources.CODENAME else f"{arch}-{release}"
+        self.root = fetch.folder() / "apt" / name
 
     def prepare(self) -> None:
         """Write configuration and sources; SampanError when the system has no Debian sources."""
@@ -76,7 +79,9 @@ class AptRoot:
         native = "amd64" if self.arch == "source" else self.arch
         write_text(self.root / "apt.conf", _CONFIG.format(arch=native, root=self.root))
         kind: Kind = "source" if self.arch == "source" else "binary"
-        write_text(self.root / "debian.sources", "\n".join(item.stanza(native, kind) for item in archives))
+        write_text(
+            self.root / "debian.sources", "\n".join(item.stanza(native, kind, self.release) for item in archives)
+        )
 
     def update(self) -> list[str]:
         """Fetch the indexes. Returns apt's complaints: one bad index need not stop the others."""
@@ -137,26 +142,26 @@ def _need_apt(what: str, names: list[str]) -> None:
         raise fetch.cannot_fetch(what, names, "this host has no apt-get")
 
 
-def kernel_package(name: str, arch: str) -> Path:
+def kernel_package(name: str, arch: str, version: DebianKernel = "6.1") -> Path:
     """The .deb of a kernel: `name` is a metapackage (linux-image-armmp) or a versioned package.
 
-    `arch` is Debian's name (amd64, i386, armhf, arm64). A fitting file of the downloads folder
-    is used as it is, without network; remove it to get a newer one.
+    `arch` is Debian's name (amd64, i386, armhf, arm64), `version` chooses the release. A fitting file
+    of the downloads folder is used as it is, without network; remove it to get a newer one.
     """
     with fetch.locked(f"apt-{arch}"):
-        return _kernel_present(name, arch) or _kernel_fetched(name, arch)
+        return _kernel_present(name, arch, version) or _kernel_fetched(name, arch, version)
 
 
-def _kernel_pattern(name: str, arch: str) -> re.Pattern[str]:
+def _kernel_pattern(name: str, arch: str, version: DebianKernel) -> re.Pattern[str]:
     """File names of the packages that `name` may stand for; a metapackage itself holds no kernel."""
     flavour = re.escape(name.removeprefix("linux-image-"))
     if not re.match(r"\d", flavour):
-        flavour = rf"\d[\w.+~]*(?:-\d+)?-{flavour}"
+        flavour = rf"{re.escape(version)}\.\d[\w.+~]*(?:-\d+)?-{flavour}"
     return re.compile(rf"^linux-image-{flavour}(?:-unsigned)?_[^_]+_{re.escape(arch)}\.deb$")
 
 
-def _kernel_present(name: str, arch: str) -> Path | None:
-    pattern = _kernel_pattern(name, arch)
+def _kernel_present(name: str, arch: str, version: DebianKernel) -> Path | None:
+    pattern = _kernel_pattern(name, arch, version)
     found = sorted(path for path in fetch.folder().glob("linux-image-*.deb") if pattern.match(path.name))
     if len(found) > 1:
         raise SampanError(
@@ -172,10 +177,11 @@ def _kernel_present(name: str, arch: str) -> Path | None:
     return found[0]
 
 
-def _kernel_fetched(name: str, arch: str) -> Path:
-    by_hand = [f"linux-image-*-{name.removeprefix('linux-image-')}_*_{arch}.deb"]
+def _kernel_fetched(name: str, arch: str, version: DebianKernel) -> Path:
+    release = debsources.KERNEL_SUITES[version]
+    by_hand = [f"linux-image-{version}.*-{name.removeprefix('linux-image-')}_*_{arch}.deb"]
     _need_apt(name, by_hand)
-    root = AptRoot(arch)
+    root = AptRoot(arch, release)
     root.prepare()
     complaints = root.update()
     package = root.show(name)
@@ -185,7 +191,7 @@ def _kernel_fetched(name: str, arch: str) -> Path:
             break
         package = root.show(follow[1])
     if package is None:
-        why = _why(complaints) if complaints else f"Debian {debsources.CODENAME} has no such package for {arch}"
+        why = _why(complaints) if complaints else f"Debian {release} has no such package for {arch}"
         raise fetch.cannot_fetch(name, by_hand, why)
     for line in complaints:
         note(f"apt: {line}")

@@ -1,8 +1,8 @@
 """The system's Debian sources, so that the mirrors and keyrings a person configured keep working.
 
 Both spellings are read: one-line files (sources.list) and deb822 (*.sources). Only entries of
-the Debian archive itself count; foreign repositories are left alone. The suites are always
-bookworm's, whatever the host runs: an image does not depend on the host's release.
+the Debian archive itself count; foreign repositories are left alone. The suites are
+sampan's choice, whatever the host runs: an image does not depend on the host's release.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sampan.board.model import DebianKernel
 from sampan.core.errors import EXIT_MISSING, EXIT_USAGE, SampanError
 
 Kind = Literal["binary", "source"]
 
 CODENAME = "bookworm"
+#: Which release of Debian has which kernel.
+KERNEL_SUITES: dict[DebianKernel, str] = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 #: Suite names of the Debian archive: a foreign repository uses others, or its own key.
 _DEBIAN = re.compile(
     r"^(bullseye|bookworm|trixie|forky|sid|oldoldstable|oldstable|stable|testing|unstable)"
@@ -32,12 +35,12 @@ class Archive:
     """One copy of the Debian archive as the system names it."""
 
     uri: str  #: as in sources.list: http, https, file, mirror+file, ...
-    security: bool  #: the security archive, whose suite is CODENAME-security
+    security: bool  #: the security archive, whose suite is RELEASE-security
     options: tuple[tuple[str, str], ...] = ()  #: deb822 fields that go along: Signed-By, Trusted
 
-    def stanza(self, arch: str, kind: Kind) -> str:
+    def stanza(self, arch: str, kind: Kind, release: str = CODENAME) -> str:
         """The deb822 stanza of a private apt root for one Debian architecture."""
-        suites = f"{CODENAME}-security" if self.security else f"{CODENAME} {CODENAME}-updates"
+        suites = f"{release}-security" if self.security else f"{release} {release}-updates"
         types, target = ("deb", "Packages") if kind == "binary" else ("deb-src", "Sources")
         lines = [f"Types: {types}", f"URIs: {self.uri}", f"Suites: {suites}", "Components: main"]
         # This index alone: a desktop's other index files are of no use here.

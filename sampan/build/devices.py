@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(args: argparse.Namespace) -> None:
-    build(args.board, kernels.load(args.kernel).release, args.names, args.out)
+    build(args.board.partition("@")[0], kernels.load(args.kernel).release, args.names, args.out)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ LINKS_MAX = 40  #: symbolic links in one look-up, as the kernel's MAXSYMLINKS
 MACHINES: dict[Arch, tuple[str, int]] = {
     "x86": ("EM_386", 32),
     "x86_64": ("EM_X86_64", 64),
+    "armv6": ("EM_ARM", 32),
     "armv7": ("EM_ARM", 32),
     "aarch64": ("EM_AARCH64", 64),
 }
@@ -38,6 +39,7 @@ LIBRARY_FOLDERS = {
     for arch, triplet in {
         "x86": "i386-linux-gnu",
         "x86_64": "x86_64-linux-gnu",
+        "armv6": "arm-linux-gnueabihf",
         "armv7": "arm-linux-gnueabihf",
         "aarch64": "aarch64-linux-gnu",
     }.items()
@@ -200,12 +202,12 @@ def _machine(facts: Facts, arch: Arch) -> Iterator[str]:
     if (facts.machine, facts.bits, facts.little) != (machine, bits, True):
         order = "little" if facts.little else "big"
         yield f"is for {facts.machine}, {facts.bits} bits, {order}-endian; {arch} is {machine}, {bits} bits"
-    elif arch == "armv7":
+    elif machine == "EM_ARM":
         if facts.flags & EF_ARM_EABI_MASK != EF_ARM_EABI5:
             yield f"is no EABI version 5 file (e_flags {facts.flags:#x})"
         elif facts.flags & EF_ARM_SOFT_FLOAT:
             # Old hard-float toolchains set neither flag, so only the explicit one counts.
-            yield f"is built for the soft-float ABI (e_flags {facts.flags:#x}); armv7 boards are hard float"
+            yield f"is built for the soft-float ABI (e_flags {facts.flags:#x}); {arch} boards are hard float"
 
 
 def _closure(entry: Entry, facts: Facts, arch: Arch, image: Image) -> Iterator[str]:

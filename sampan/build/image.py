@@ -37,6 +37,7 @@ class KernelInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     image: File
     boot: File  #: what -kernel gets (uncompressed where that is faster)
     config: File
+    dtb: File | None = None  #: device tree for QEMU; None when the machine makes one or has none
     modules: list[str]  #: loaded at boot, in order
 
 
@@ -99,4 +100,5 @@ def load(folder: Path) -> Image:
 def files(image: Image) -> list[File]:
     """Every file that image.json names: what a copy of the folder needs beside it."""
     kernel = image.kernel
-    return [kernel.image, kernel.boot, kernel.config, *image.rootfs.values(), image.manifest, image.data]
+    tree = [kernel.dtb] if kernel.dtb else []
+    return [kernel.image, kernel.boot, kernel.config, *tree, *image.rootfs.values(), image.manifest, image.data]

@@ -34,6 +34,7 @@ class Provided:
     image: Path
     config: Path | None
     modules: Path | None  #: a lib/modules/RELEASE folder
+    dtb: Path | None
     version: str
 
 
@@ -46,6 +47,7 @@ class Kernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     boot: str = "boot"
     boot_shape: str  #: what `boot` is, for a person
     config: str = "config"
+    dtb: str = ""  #: "" when the board has none
     manifest: str = "modules.manifest"
     modules: list[str]  #: to load at boot, in order
     modules_sha256: str  #: over the names and bytes of modules/: changes when an image must
@@ -65,15 +67,24 @@ def provide(board: Board, folder: Path) -> Provided:
 
 
 def _debian(board: Board, folder: Path) -> Provided:
-    package = debian.kernel_package(board.kernel.package, board.kernel.debian_arch)
-    files = deb.extract(package, folder, _wanted)
+    package = debian.kernel_package(board.kernel.package, board.kernel.debian_arch, board.kernel.version)
+    tree = f"/{board.kernel.dtb}" if board.kernel.dtb else "\0"
+    files = deb.extract(package, folder, lambda name: _wanted(name) or _is_tree(name, tree))
     roots = {PurePosixPath(*PurePosixPath(name).parts[:-1]) for name in files if name.endswith("modules.order")}
     return Provided(
         image=_one(package, folder, [name for name in files if name.startswith("boot/vmlinu")], "boot/vmlinuz"),
         config=_one(package, folder, [name for name in files if name.startswith("boot/config-")], "boot/config"),
         modules=_one(package, folder, [str(root) for root in roots], "lib/modules"),
+        dtb=_one(package, folder, [name for name in files if _is_tree(name, tree)], tree[1:])
+        if board.kernel.dtb
+        else None,
         version=deb.control(package)["version"],
     )
+
+
+def _is_tree(name: str, tree: str) -> bool:
+    """ARM's trees lie flat in the package, arm64's in a folder for each vendor."""
+    return name.startswith("usr/lib/linux-image-") and name.endswith(tree)
 
 
 def _wanted(name: str) -> bool:
@@ -94,6 +105,7 @@ def _files(board: Board, folder: Path) -> Provided:
         image=_of_board(board, "image", kernel.image),
         config=_of_board(board, "config", kernel.config) if kernel.config else None,
         modules=_release_folder(_unpacked(tree, folder)) if tree else None,
+        dtb=_of_board(board, "dtb", kernel.dtb) if kernel.dtb else None,
         version="",
     )
 
@@ -163,10 +175,13 @@ def build(board: Board, folder: Path) -> Kernel:
         write_bytes(folder / "image", data)
         write_bytes(folder / "boot", boot)
         write_text(folder / "config", config)
+        if given.dtb:
+            write_bytes(folder / "dtb", _device_tree(given.dtb))
         return Kernel(
             release=kernel.release,
             version=given.version,
             boot_shape=shape,
+            dtb="dtb" if given.dtb else "",
             modules=[item.name for item in order],
             modules_sha256=digest,
         )
@@ -183,6 +198,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         refuse_os_error(error, "read", path)
+
+
+def _device_tree(path: Path) -> bytes:
+    data = _read(path)
+    if not data.startswith(b"\xd0\x0d\xfe\xed"):
+        raise SampanError(f"{path.name}: not a device tree blob", code=EXIT_USAGE)
+    return data
 
 
 def _unpack(path: Path, data: bytes) -> kernelimage.Kernel:

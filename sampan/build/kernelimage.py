@@ -196,7 +196,13 @@ RAM_BASE = {
     "mcimx7d-sabre": 0x8000_0000,
     "orangepi-pc": 0x4000_0000,
     "cubieboard": 0x4000_0000,
+    "raspi0": 0,
+    "raspi1ap": 0,
     "raspi2b": 0,
+    "smdkc210": 0x4000_0000,
+    "ast2600-evb": 0x8000_0000,
+    "highbank": 0,
+    "midway": 0,
 }
 
 

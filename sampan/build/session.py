@@ -117,7 +117,7 @@ def preamble(dry: bool, env: Mapping[str, str]) -> None:
 
 def chosen(value: str) -> list[str]:
     """The boards of board=NAME[,NAME...] or board=all, each once, in that order."""
-    names = load.names() if value == "all" else [name for name in value.split(",") if name]
+    names = load.default_names() if value == "all" else [name for name in value.split(",") if name]
     if not names:
         raise SampanError("board=: no board", hint="board=NAME[,NAME...] or board=all", code=EXIT_USAGE)
     return list(dict.fromkeys(names))

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -28,7 +28,7 @@ from sampan.core.errors import EXIT_MISSING, EXIT_USAGE, SampanError
 from sampan.core.files import write_bytes
 from sampan.core.run import run, tool_env
 
-ARCHES: tuple[Arch, ...] = ("x86", "x86_64", "armv7", "aarch64")
+ARCHES: tuple[Arch, ...] = get_args(Arch)
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,15 @@ class Target:
 TARGETS: dict[Arch, Target] = {
     "x86": Target("x86-linux-musl", ("i386", "i486", "i586", "i686"), "i386"),
     "x86_64": Target("x86_64-linux-musl", ("x86_64",), "x86_64"),
-    # thumb: 29 % smaller than A32 code.
-    "armv7": Target("thumb-linux-musleabihf", ("arm", "armv7", "armv7a", "armv7l", "thumb"), "arm"),
+    # A32 code: this core's Thumb has no 32-bit instructions.
+    "armv6": Target("arm-linux-musleabihf", ("arm", "armv6", "armv6l"), "arm", ("-mcpu=arm1176jzf_s",)),
+    # thumb: 29 % smaller than A32 code. Without NEON, as Debian's armhf: many a Cortex-A5, A7 or A9 has none.
+    "armv7": Target(
+        "thumb-linux-musleabihf",
+        ("arm", "armv7", "armv7a", "armv7l", "thumb"),
+        "arm",
+        ("-mcpu=generic+v7a-neon-d32",),
+    ),
     # One instruction instead of two for each address; all code and statics then lie within 1 MB.
     "aarch64": Target("aarch64-linux-musl", ("aarch64",), "arm64", ("-mcmodel=tiny",)),
 }

@@ -16,7 +16,7 @@ from sampan.core.paths import boards_dir, shown
 @click.command("boards")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(as_json: bool) -> None:
-    """List the boards: a folder with a board.toml below board/ is one."""
+    """List the boards: a folder with a board.toml below board/ is one. `all`: `build --all` builds it."""
     rows: list[dict[str, str]] = []
     broken: list[SampanError] = []
     for name in names():
@@ -28,7 +28,14 @@ def command(as_json: bool) -> None:
         kernel = board.kernel.package or board.kernel.image
         console = f"{board.console.tty},{board.console.baud}"
         rows.append(
-            {"board": name, "arch": board.arch, "console": console, "kernel": kernel, "description": board.description}
+            {
+                "board": name,
+                "arch": board.arch,
+                "console": console,
+                "kernel": kernel,
+                "all": "yes" if board.build.default else "",
+                "description": board.description,
+            }
         )
     if as_json:
         print(json.dumps(rows, indent=2))

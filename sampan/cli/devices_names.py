@@ -21,9 +21,11 @@ def chosen(boards: tuple[str, ...]) -> list[Facts]:
 
 
 def one(spec: str) -> Facts:
-    """Facts of BOARD@KERNEL; of BOARD alone those of the kernel that its image is built with."""
-    if "@" not in spec and (spec, built(spec)) in store.names():
-        return store.load(spec, built(spec))
+    """Facts of BOARD@KERNEL; of those that it may mean, the kernel that its image is built with."""
+    board, _, kernel = spec.partition("@")
+    for release in (built(spec), built(board)):
+        if release.startswith(kernel) and (board, release) in store.names():
+            return store.load(board, release)
     return store.find(spec)
 
 
@@ -80,7 +82,7 @@ def who(name: str, boards: tuple[str, ...], as_json: bool) -> None:
 @_json
 def diff(old: str, new: str, everything: bool, exit_code: bool, as_json: bool) -> None:
     """Tell, in names, what changed for a list that was written for the first board and kernel."""
-    changes = names.diff(store.find(old), store.find(new), catalogue.load())
+    changes = names.diff(one(old), one(new), catalogue.load())
     shown = [change for change in changes if everything or change.kind in ("recycled", "moved")]
     _print([{"change": each.kind, "what": each.text} for each in shown], as_json)
     if exit_code and any(change.kind == "recycled" for change in changes):

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from sampan.board.load import names
+from sampan.board.load import default_names
 from sampan.core import tools
 from sampan.core.paths import ROOT
 
@@ -19,7 +19,7 @@ from sampan.core.paths import ROOT
 def command(pytest_args: tuple[str, ...]) -> int:
     """Run the test-suite; arguments go to pytest (such as tests/unit, -k NAME, -x).
 
-    Without a path all boards are built first, so that the build shows its progress and the
+    Without a path the boards of `build --all` are built first, so that the build shows its progress and the
     tests share its result.
     """
     whole = not any(arg.startswith("tests") for arg in pytest_args)
@@ -27,7 +27,7 @@ def command(pytest_args: tuple[str, ...]) -> int:
     if whole:
         from sampan.build.scons import build
 
-        build(names())
+        build(default_names())
     # Two workers: the machines under test spend their time in QEMU, one core each.
     parallel = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"] if whole else []
     argv = [sys.executable, "-m", "pytest", *parallel, *pytest_args]

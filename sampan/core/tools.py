@@ -57,6 +57,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("lxc-start", "lxc", "test", "is given exported device lists"),
     Tool("runc", "runc", "test", "is given exported device lists"),
     Tool("crun", "crun", "test", "is given exported device lists"),
+    Tool("dockerd", "docker.io", "test", "is given exported device lists"),
     Tool(
         "arm-linux-gnueabihf-gcc",
         "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shlex
 import signal
 import socket
@@ -97,6 +98,7 @@ class Instance:
         self._asked: Reason | None = None  #: what we did to end it
         self._shutdown = ""  #: reason of QMP's SHUTDOWN event
         self._exit: Exit | None = None
+        self._ending: asyncio.Task[Exit] | None = None  #: kept, or the loop forgets it
         self.up = False  #: a login was reached: an end is no failed boot any more
         keep = [*(end.fileno() for end in sockets.theirs), *keep_fds]
         self.process = Process.start(argv, keep, self._on_stderr)
@@ -106,6 +108,7 @@ class Instance:
         line.on_break = self._send_break
         self.console = Console(line, log, clock)
         self.console.explain = self._explain
+        self.console.tap(Halt(self._halted).feed)
         self.console.start()
         self._qmp = Qmp(self._on_event)
         self._watch = asyncio.create_task(self._until_exit())
@@ -243,6 +246,11 @@ class Instance:
         """One QMP command. Raises QmpError."""
         return await self._qmp.execute(command, arguments)
 
+    def _halted(self) -> None:
+        """The kernel of a board that cannot switch itself off has stopped for good: it counts as off."""
+        self._asked = self._asked or "poweroff"
+        self._ending = asyncio.create_task(self.quit())
+
     async def _send_break(self) -> None:
         await self.qmp("chardev-send-break", {"id": "console"})
 
@@ -269,6 +277,23 @@ class Instance:
         self.console.close()
         while self.on_close:
             self.on_close.pop()()
+
+
+class Halt:
+    """Notices the kernel's last word in a stream that arrives in pieces, and tells it once."""
+
+    _LINE = re.compile(rb"\[ *\d+\.\d+\] reboot: System halted\r?\n")
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then: Callable[[], None] | None = then
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        text = self._rest + data
+        self._rest = text[-80:]
+        if self._then is not None and self._LINE.search(text):
+            then, self._then = self._then, None
+            then()
 
 
 _HINTS = {

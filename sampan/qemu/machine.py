@@ -98,7 +98,9 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *("-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config"),
         # A panic ends in a reset (panic=-1) and a reset ends QEMU: nothing waits for ever.
         *([] if options.reboot else ["-no-reboot"]),
-        *("-chardev", f"socket,id=console,fd={wiring.console_fd}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=console,fd={wiring.console_fd}"),
+        *("-serial", "null") * qemu.uart,
+        *("-serial", "chardev:console"),
         *("-chardev", f"socket,id=qmp,fd={wiring.qmp_fd}", "-mon", "chardev=qmp,mode=control"),
         *_second_qmp(options.qmp),
         *_entropy(qemu.rng),
@@ -106,6 +108,7 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *_network(qemu.drive, wiring),
         *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
         *("-kernel", str(wiring.kernel or folder / image.kernel.boot.file)),
+        *(["-dtb", str(folder / image.kernel.dtb.file)] if image.kernel.dtb else []),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
         *("-append", cmdline(image, options)),
     ]
@@ -113,14 +116,15 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
 
 def cmdline(image: Image, options: BootOptions) -> str:
     """The kernel command line; the user's own words come last and so win."""
-    return " ".join(filter(None, [image.cmdline, "panic=-1", f"sampan.cgroup={options.cgroup}", options.append]))
+    own = ["panic=-1", f"sampan.cgroup={options.cgroup}"]
+    return " ".join(filter(None, [image.cmdline, *image.qemu.cmdline, *own, options.append]))
 
 
 def _cpu(image: Image, accel: Literal["tcg", "kvm"], wiring: Wiring) -> list[str]:
     if accel == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
     size = _TB_MIB if wiring.incoming_fd < 0 else _TB_MIB_CLONE
-    return ["-accel", f"tcg,tb-size={size}", "-cpu", image.qemu.cpu]
+    return ["-accel", f"tcg,tb-size={size}", *(["-cpu", image.qemu.cpu] if image.qemu.cpu else [])]
 
 
 def _memory(size: str, wiring: Wiring) -> list[str]:
@@ -160,9 +164,11 @@ def _entropy(device: str) -> list[str]:
 
 
 def _data_disk(device: str, path: Path | None, throw_away: bool) -> list[str]:
-    if path is None:
+    if path is None or not device:
         return []
     snapshot = ",snapshot=on" if throw_away else ""
+    if device == "sd":
+        return ["-drive", f"if=sd,id=data,format=raw,file={_escaped(path)}{snapshot}"]
     return [
         *("-drive", f"if=none,id=data,format=raw,file={_escaped(path)}{snapshot}"),
         *("-device", f"{device},drive=data"),

@@ -186,7 +186,7 @@ def _kernel(plan: Plan, folder: Path) -> Path | None:
 
     The head is what QEMU looks at to place it. A PC's kernel is given through fw_cfg and is mapped.
     """
-    wanted = plan.image.arch in ("armv7", "aarch64") and not plan.options.reboot
+    wanted = plan.image.arch in ("armv6", "armv7", "aarch64") and not plan.options.reboot
     return folder / "kernel" if wanted else None
 
 

@@ -5,9 +5,14 @@ import os
 from sampan.core import paths
 
 
+def home(env):
+    """The folder of $BOARD, which may be NAME@KERNEL."""
+    return paths.boards_dir() / env["BOARD"].partition("@")[0]
+
+
 def board_file(env, name):
     """A file that board.toml names: relative to the board's folder, or absolute."""
-    return env.File(str(paths.boards_dir() / env["BOARD"] / name))
+    return env.File(str(home(env) / name))
 
 
 def kernel_inputs(env, kernel):
@@ -15,7 +20,9 @@ def kernel_inputs(env, kernel):
 
     A folder of modules is no node; what is in it, with sizes and times, is a value.
     """
-    given = [paths.boards_dir() / env["BOARD"] / name for name in (kernel.image, kernel.config, kernel.modules) if name]
+    if kernel.provider == "debian":
+        return []  # what names files of a package
+    given = [home(env) / name for name in (kernel.image, kernel.config, kernel.modules, kernel.dtb) if name]
     folders = [path for path in given if path.is_dir()]
     files = [(str(path), *os.stat(path)[6:9:2]) for folder in folders for path in sorted(folder.rglob("*"))]
     return [*(env.File(str(path)) for path in given if path not in folders), *([env.Value(files)] if files else [])]
@@ -23,7 +30,7 @@ def kernel_inputs(env, kernel):
 
 def board_overlay(env):
     """The board's overlay folder as a string, "" when it has none."""
-    folder = paths.boards_dir() / env["BOARD"] / "overlay"
+    folder = home(env) / "overlay"
     return str(folder) if folder.is_dir() else ""
 
 

@@ -177,7 +177,7 @@ def test_a_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("name", load.names())
+@pytest.mark.parametrize("name", load.default_names())
 def test_the_real_kernel_of_every_board(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     real = load.load(name)

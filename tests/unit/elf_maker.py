@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass, field
 
 ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
-MACHINES = {"x86": (3, 32), "x86_64": (62, 64), "armv7": (40, 32), "aarch64": (183, 64)}
+MACHINES = {"x86": (3, 32), "x86_64": (62, 64), "armv6": (40, 32), "armv7": (40, 32), "aarch64": (183, 64)}
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK, PT_GNU_RELRO = 1, 2, 3, 0x6474E551, 0x6474E552
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_TEXTREL, DT_RUNPATH, DT_FLAGS = 1, 5, 10, 14, 15, 22, 29, 30
 R, W, X = 4, 2, 1
@@ -34,7 +34,7 @@ class Elf:
         machine, bits = MACHINES[self.arch]
         self._order = ">" if self.big_endian else "<"
         self._word = "Q" if bits == 64 else "I"
-        flags = self.flags if self.flags is not None else EABI5 if self.arch == "armv7" else 0
+        flags = self.flags if self.flags is not None else EABI5 if self.arch.startswith("armv") else 0
         body, segments = self._body()
         table = b"".join(self._segment(bits, *segment) for segment in segments)
         size = 64 if bits == 64 else 52

@@ -42,6 +42,48 @@ def test_a_folder_is_all_a_new_board_needs(tmp_path: Path, monkeypatch: pytest.M
     assert boards.load("mine").console.tty == "ttyAMA0"
 
 
+def test_a_board_with_another_kernel() -> None:
+    other, usual = boards.load("qemuarm@6.12"), boards.load("qemuarm")
+    assert (other.name, other.spec, other.kernel.version) == ("qemuarm", "qemuarm@6.12", "6.12")
+    assert (usual.spec, usual.kernel.version) == ("qemuarm", "6.1")
+    assert msgspec.structs.replace(other, variant="", kernel=usual.kernel) == usual
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("qemuarm@6.1", "that is qemuarm itself"),
+        ("qemuarm@6.13", "Debian has no such kernel"),
+        ("qemuarm@", "Debian has no such kernel"),
+        ("qemuarm46@6.12", "there is no board 'qemuarm46'"),
+    ],
+)
+def test_a_kernel_that_is_none_is_refused(spec: str, says: str) -> None:
+    with pytest.raises(SampanError, match=says) as caught:
+        boards.load(spec)
+    assert caught.value.hint and caught.value.code == EXIT_USAGE
+
+
+def test_a_kernel_that_is_a_file_has_no_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMPAN_BOARDS", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    files = 'provider = "files"\nimage = "zImage"'
+    (tmp_path / "mine/board.toml").write_text(
+        GOOD.replace('provider = "debian"\npackage = "linux-image-armmp"\ndebian_arch = "armhf"', files)
+    )
+    with pytest.raises(SampanError, match="is a file, not one of Debian's"):
+        boards.load("mine@6.12")
+
+
+def test_boards_that_are_built_only_when_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert boards.default_names() == ["qemuarm", "qemuarm64", "qemux86", "qemux86-64"]
+    monkeypatch.setenv("SAMPAN_BOARDS", str(tmp_path))
+    for name, text in {"rare": GOOD + "[build]\ndefault = false\n", "usual": GOOD, "wrong": "no toml"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "board.toml").write_text(text)
+    assert boards.default_names() == ["usual", "wrong"], "a mistake is not left out, it is said by the build"
+
+
 def test_unknown_board_names_the_nearest() -> None:
     with pytest.raises(SampanError) as caught:
         boards.load("qemuarm46")
@@ -66,7 +108,7 @@ def test_names_that_are_paths_are_refused(name: str) -> None:
         ('tty = "ttyAMA0"', "tty = 3", "console.tty: Expected `str`, got `int`", ""),
         ('tty = "ttyAMA0"', 'tty = "ttyAMA0; reboot"', "console.tty: ", ""),
         ('tty = "ttyAMA0"', 'tty = "ttyAMA0"\nbaud = 1', "console.baud: ", ""),
-        ('cpu = "cortex-a15"', "", "qemu.cpu: missing", ""),
+        ('machine = "virt,highmem=off"', "", "qemu.machine: missing", ""),
         ('load = ["virtio_mmio"', 'load = ["../evil"', "kernel.load[0]: ", ""),
         ('package = "linux-image-armmp"', "", "kernel.package: missing", ""),
         ("[qemu]", '[rootfs]\nbusybox = ["base", "exta"]\n[qemu]', "rootfs.busybox[1]: there is no", "'extra'"),
@@ -116,6 +158,6 @@ def _key_paths(table: type, prefix: str = "") -> list[str]:
     for item in msgspec.structs.fields(table):
         if isinstance(item.type, type) and issubclass(item.type, msgspec.Struct):
             found += _key_paths(item.type, f"{prefix}{item.name}.")
-        elif item.name != "name":
+        elif item.name not in ("name", "variant"):
             found.append(prefix + item.name)
     return found

@@ -108,7 +108,8 @@ def test_every_board_gets_its_base_and_lint_agrees(board: str) -> None:
     assert lint.check(policy, [store.find(board)], catalogue.load()) == []
 
 
-def test_on_the_command_line(tmp_path: Path) -> None:
+def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))  # what was built last decides between kernels
     path = tmp_path / "web.config"
     path.write_text(DENY + asked("profile:base", "/dev/rtc0 r"))
     argv = ["generate", "--board", "qemuarm@6.1", "--container", str(path)]

@@ -49,7 +49,7 @@ def words(elf: Elf | bytes, arch: str = "", **files: bytes) -> list[str]:
     return [fault.check for fault in faults if fault.path == "/prog"]
 
 
-@pytest.mark.parametrize("arch", ["x86", "x86_64", "armv7", "aarch64"])
+@pytest.mark.parametrize("arch", ["x86", "x86_64", "armv6", "armv7", "aarch64"])
 def test_a_static_program_of_the_boards_architecture_passes(arch: str) -> None:
     assert words(Elf(arch)) == []
     assert words(Elf(arch, type=ET_DYN)) == []

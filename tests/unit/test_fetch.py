@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from sampan.board.model import DebianKernel
 from sampan.build import debian, debsources, fetch
 from sampan.core.errors import EXIT_MISSING, SampanError
 
@@ -88,7 +90,9 @@ def test_the_lock_keeps_others_out(downloads: Path) -> None:
     [
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp_6.1.176-1_armhf.deb", True),
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp-lpae_6.1.176-1_armhf.deb", False),
-        ("linux-image-armmp", "linux-image-6.12.107+deb13-armmp-unsigned_6.12.107-1_armhf.deb", True),
+        ("linux-image-armmp", "linux-image-6.1.0-50-armmp-unsigned_6.1.176-1_armhf.deb", True),
+        ("linux-image-armmp", "linux-image-6.12.107+deb13-armmp_6.12.107-1_armhf.deb", False),
+        ("linux-image-armmp", "linux-image-5.10.0-32-armmp_5.10.223-1_armhf.deb", False),
         ("linux-image-armmp", "linux-image-armmp_6.1.176-1_armhf.deb", False),
         ("linux-image-armmp", "linux-image-6.1.0-50-armmp_6.1.176-1_amd64.deb", False),
         ("linux-image-amd64", "linux-image-6.1.0-56-cloud-amd64_6.1.192-2_armhf.deb", False),
@@ -97,7 +101,36 @@ def test_the_lock_keeps_others_out(downloads: Path) -> None:
     ],
 )
 def test_which_files_stand_for_a_kernel(name: str, file: str, fits: bool) -> None:
-    assert bool(debian._kernel_pattern(name, "armhf").match(file)) is fits
+    assert bool(debian._kernel_pattern(name, "armhf", "6.1").match(file)) is fits
+
+
+@pytest.mark.parametrize(
+    ("version", "file"),
+    [
+        ("5.10", "linux-image-5.10.0-32-armmp_5.10.223-1_armhf.deb"),
+        ("6.1", "linux-image-6.1.0-50-armmp_6.1.176-1_armhf.deb"),
+        ("6.12", "linux-image-6.12.107+deb13-armmp_6.12.107-1_armhf.deb"),
+    ],
+)
+def test_kernels_of_several_releases_lie_side_by_side(version: DebianKernel, file: str) -> None:
+    others = [each for each in ("5.10", "6.1", "6.12") if each != version]
+    assert debian._kernel_pattern("linux-image-armmp", "armhf", version).match(file)
+    assert not any(debian._kernel_pattern("linux-image-armmp", "armhf", each).match(file) for each in others)  # type: ignore[arg-type]
+
+
+def test_each_kernel_comes_from_its_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = tmp_path / "sources"
+    sources.write_text("deb http://d/debian bookworm main\ndeb http://s/debian-security x-security main\n")
+    monkeypatch.setenv("SAMPAN_APT_SOURCES", str(sources))
+    monkeypatch.setenv("SAMPAN_DOWNLOADS", str(tmp_path / "downloads"))
+    assert set(debsources.KERNEL_SUITES) == set(get_args(DebianKernel))
+    for version, release in debsources.KERNEL_SUITES.items():
+        root = debian.AptRoot("armhf", release)
+        root.prepare()
+        text = (root.root / "debian.sources").read_text()
+        assert f"Suites: {release} {release}-updates\n" in text, version
+        assert "apt/armhf" in str(root.root) and len(list((tmp_path / "downloads/apt").iterdir())) >= 1
+    assert len(list((tmp_path / "downloads/apt").iterdir())) == len(debsources.KERNEL_SUITES)
 
 
 SOURCES = """\

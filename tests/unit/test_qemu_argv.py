@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sampan.board.load import load
@@ -61,7 +62,7 @@ def test_the_whole_command() -> None:
         *("-device", "virtio-blk-pci,drive=data"),
         *("-kernel", "/images/qemuarm64/kernel/boot"),
         *("-initrd", "/images/qemuarm64/rootfs.cpio.gz"),
-        *("-append", "console=ttyAMA0,115200 quiet panic=-1 sampan.cgroup=v2"),
+        *("-append", "console=ttyAMA0,115200 quiet cryptomgr.notests=1 mitigations=off panic=-1 sampan.cgroup=v2"),
     ]
 
 
@@ -91,6 +92,26 @@ def test_a_comma_in_a_path_is_no_option() -> None:
 def test_without_a_disk_there_is_no_drive() -> None:
     command = argv(image(), HERE, BootOptions(), Wiring(7, 9), "tcg")
     assert not after("-drive", command)
+
+
+def test_a_board_of_its_own_gets_its_tree_its_uart_and_its_card() -> None:
+    """The models of real boards: no bus to plug into, so what is there is named as the machine wants it."""
+    known = image("sabrelite")
+    known = msgspec.structs.replace(known, kernel=msgspec.structs.replace(known.kernel, dtb=_file("kernel/dtb")))
+    command = argv(known, HERE, BootOptions(), WIRING, "tcg")
+    assert after("-dtb", command) == [str(HERE / "kernel/dtb")]
+    assert after("-serial", command) == ["null", "chardev:console"]  # ttymxc1 is the second
+    assert "-cpu" not in command and not after("-object", command)
+    assert after("-device", command) == ["sd-card,drive=data"]
+    assert after("-drive", argv(image("raspi2b"), HERE, BootOptions(snapshot=True), WIRING, "tcg")) == [
+        f"if=sd,id=data,format=raw,file={WIRING.data},snapshot=on"
+    ]
+    assert not after("-drive", argv(image("smdkc210"), HERE, BootOptions(), WIRING, "tcg"))
+
+
+def test_the_boards_parameters_for_qemu_are_given() -> None:
+    words = cmdline(image("qemux86-64"), BootOptions()).split()
+    assert "no_timer_check" in words and words.index("no_timer_check") < words.index("panic=-1")
 
 
 def test_the_users_kernel_parameters_come_last() -> None:

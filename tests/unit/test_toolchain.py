@@ -17,7 +17,7 @@ from sampan.core.errors import EXIT_MISSING, SampanError
 def test_zig_is_the_default(arch: toolchain.Arch) -> None:
     chain = toolchain.choose(arch, {})
     assert (chain.kind, chain.prefix) == ("zig", "")
-    assert Path(chain.cc[0]).is_file() and chain.cc[1:] == ["cc", "-target", toolchain.TARGETS[arch].zig]
+    assert Path(chain.cc[0]).is_file() and chain.cc[1:4] == ["cc", "-target", toolchain.TARGETS[arch].zig]
 
 
 def test_every_board_has_a_target() -> None:
