@@ -182,6 +182,25 @@ DEFAULTS = ("c *:* m", "b *:* m", "c 136:* rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:
 )
 
 
+def judge(output: str, numbers: list[verdict.Number], found: resolve.Resolved) -> None:
+    """What the list allows is allowed, and no more than that and the defaults of OCI runtimes."""
+    said, count = verdict.answers(output)
+    assert count == len(numbers)
+    own, widest = RuleSet(allow_default=False), RuleSet(allow_default=False)
+    for rule in found.rules:
+        own.apply("allow", str(rule))
+    for text in (*map(str, found.rules), *DEFAULTS):
+        widest.apply("allow", text)
+    for number in numbers:
+        answer = said.get(number, verdict.REFUSED)
+        for ask in ("read", "write", "both"):
+            access = verdict.ASKS[ask]  # type: ignore[index]
+            may = answer.of(ask) == 0  # type: ignore[arg-type]
+            assert may or not own.verdict(*number, access), (number, ask)
+            assert not may or widest.verdict(*number, access), (number, ask)
+    assert own.verdict("c", 1, 11, Access.WRITE) and said["c", 1, 11].read != 0
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the image's x86-64 busybox on the host")
 @pytest.mark.parametrize(("runtime", "mode"), [("runc", "v1"), ("crun", "v2")])
 def test_oci_runtimes_open_what_the_exported_list_says(
@@ -204,21 +223,56 @@ def test_oci_runtimes_open_what_the_exported_list_says(
             assert asked.ok, asked.output + (tmp_path / "log").read_text()
         finally:
             here.run(f"{run} delete -f {NAME}")
-    said, count = verdict.answers(asked.output)
-    assert count == len(numbers)
-    own, widest = RuleSet(allow_default=False), RuleSet(allow_default=False)
-    for rule in found.rules:
-        own.apply("allow", str(rule))
-    for text in (*map(str, found.rules), *DEFAULTS):
-        widest.apply("allow", text)
-    for number in numbers:
-        answer = said.get(number, verdict.REFUSED)
-        for ask in ("read", "write", "both"):
-            access = verdict.ASKS[ask]  # type: ignore[index]
-            may = answer.of(ask) == 0  # type: ignore[arg-type]
-            assert may or not own.verdict(*number, access), (number, ask)
-            assert not may or widest.verdict(*number, access), (number, ask)
-    assert own.verdict("c", 1, 11, Access.WRITE) and said["c", 1, 11].read != 0
+    judge(asked.output, numbers, found)
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[str]:
+    """A daemon of our own, without networks, and the command that talks to it; its image "root" has busybox alone."""
+    daemon, socket = tool("dockerd"), tmp_path / "docker.sock"
+    log = tmp_path / "docker.log"
+    where = ["--data-root", tmp_path / "data", "--exec-root", tmp_path / "exec", "-p", tmp_path / "docker.pid"]
+    quiet = ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"]
+    # Debian's client, whatever else is on the path.
+    client = f"{daemon.replace('sbin/dockerd', 'bin/docker')} -H unix://{socket}"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([daemon, *where, "-H", f"unix://{socket}", *quiet], stdout=out, stderr=out) as process,
+    ):
+        try:
+            while subprocess.run(["sh", "-c", f"{client} info"], capture_output=True, check=False).returncode:
+                if process.poll() is not None:
+                    why = log.read_text(errors="replace").splitlines()[-1:]
+                    pytest.skip(f"no Docker daemon can run here: {why}")
+                time.sleep(0.2)
+            yield client
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the image's x86-64 busybox on the host")
+def test_docker_opens_what_the_exported_flags_say(
+    docker: str, tmp_path: Path, rootfs: Path, facts: Facts, found: resolve.Resolved
+) -> None:
+    """The flags as a person pastes them behind `docker run`."""
+    need_own_root()
+    numbers = nodes_in(tmp_path / "ask", facts)
+    flags = " ".join(export.docker(found, "").splitlines())
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(f"tar -C {rootfs} -c . | {docker} import - root")
+    run(f"{docker} run -d --name {NAME} --network none -v {tmp_path}/ask:/ask {flags} root /bin/sleep 600")
+    try:
+        judge(run(f"{docker} exec {NAME} /bin/sh -c '/ask/prober </ask'"), numbers, found)
+        assert "1,  11" in run(f"{docker} exec {NAME} /bin/busybox ls -l /dev/kmsg"), "the node is made"
+    finally:
+        run(f"{docker} rm -f {NAME}")
 
 
 def test_systemd_takes_the_unit(tmp_path: Path, found: resolve.Resolved) -> None:
