@@ -12,7 +12,7 @@ import pytest
 
 from sampan.board import load as boards
 from sampan.control import verify
-from sampan.control.target import Target
+from sampan.control.shells import Subject
 from sampan.control.walkthrough import app_stage, run_stage, stages
 from sampan.devices import policyfile, store
 from sampan.devices.facts import Facts
@@ -76,7 +76,7 @@ def _recorded(name: str, live: Facts) -> Facts:
 
 def _proved(machine: Machine) -> None:
     """A container with LIST, resolved against what this machine says of itself, node by node."""
-    target = Target("qemu", machine.image.board, machine)
+    target = Subject("qemu", machine.image.board, machine)
     policy = policyfile.loads(LIST, "list")
     try:
         verify.throwaway(machine, policy, target.board)
