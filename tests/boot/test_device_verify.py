@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from sampan.build import image as images
 from sampan.control import verify
 from sampan.control.shells import Subject
 from sampan.core import paths
 from sampan.devices import catalogue, naming, plan, policyfile, proof
 from sampan.qemu.boot import Machine, booted
-from sampan.qemu.machine import BootOptions
+from sampan.qemu.machine import BootOptions, Wiring, argv
 
 LIST = """lxc.cgroup.devices.deny = a
 lxc.cgroup.devices.allow = c 1:3 rwm
@@ -128,3 +132,28 @@ def test_hybrid(board: str, folder_of: Callable[[str], Path], options: BootOptio
         name = verify.throwaway(machine, policy(LIST), board)
         found = verify.run(target, name, policy(LIST))
         assert found.good and found.cgroup == "hybrid"
+
+
+def test_over_a_serial_line(folder_of: Callable[[str], Path]) -> None:
+    """A tty as a board's UART is one: QEMU's own pty, the command as a person types it, and a second time."""
+    folder = folder_of("qemux86-64")
+    wiring = Wiring(console_fd=-1, qmp_fd=-1)
+    words = argv(images.load(folder), folder, BootOptions(), wiring, "tcg")
+    words = [re.sub(r"^socket,id=(console|qmp),.*", r"pty,id=\1", word) for word in words]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as qemu:
+        try:
+            assert qemu.stdout
+            tty = next(line.split()[4] for line in qemu.stdout if "label console" in line)
+            with Path(tty).open("rb", buffering=0) as line:
+                seen = b""
+                while b"login: " not in seen:
+                    seen += line.read(256)
+            verified = [sys.executable, "-m", "sampan", "devices", "verify", f"{tty}?baud=115200", "clock"]
+            for _ in range(2):
+                done = subprocess.run(
+                    [*verified, "--board", "qemux86-64"], cwd=paths.ROOT, capture_output=True, text=True, check=False
+                )
+                assert done.returncode == 0, done.stdout + done.stderr
+                assert "clock on qemux86-64@" in done.stdout and "cgroup v2" in done.stdout
+        finally:
+            qemu.kill()
