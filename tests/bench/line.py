@@ -341,7 +341,7 @@ def shell_row(folder: Path, commands: int) -> Row:
         console = Console(open_port(f"unix://{board.path}"), LineLog(None))
         console.start()
         session = Session(console, quiet_kernel=False)
-        await session.login(patience=1.0)
+        # No login: with so many messages no silence tells that a prompt is there, and there is one.
         right = wrong = refused = 0
         for number in range(commands):
             try:
