@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import select
@@ -10,14 +11,35 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
+from dataclasses import replace
 
 import click
 
 from sampan.control.client import Connection, LineFailure
 from sampan.control.packets import Kind
 from sampan.control.target import Line, resolve
-from sampan.core.errors import EXIT_USAGE, SampanError
+from sampan.core.errors import EXIT_FAILURE, EXIT_USAGE, SampanError
+
+EXIT_LINE = 255  #: as ssh's: what was asked for did not fail, the way there did
+
+#: $1 name, $2 "1": go on. A log file when the configuration names one, else what the supervisor keeps.
+_CONSOLE_LOG = """\
+n=$1 t=/run/sampan-logs.$$ s=0 i=0
+f=$(sampan info -n "$n" -c lxc.console.logfile) || exit 1
+f=${f#*= }
+if [ -f "$f" ]; then
+[ ! "$2" ] || exec tail -n 100 -f "$f"
+[ ! -f "$f.1" ] || cat "$f.1"
+exec cat "$f"
+fi
+[ ! "$2" ] || exec sampan console -q -t 0 -n "$n" </dev/null
+trap 'kill $p 2>/dev/null; rm -f $t $t.err' EXIT
+sampan console -q -t 0 -n "$n" </dev/null >$t 2>$t.err & p=$!
+while kill -0 $p 2>/dev/null && [ ! -s $t ] && [ $((i+=1)) -lt 4 ]; do sleep 1; done
+kill -0 $p 2>/dev/null || { wait $p; s=$?; }
+cat $t
+[ -s $t ] || { cat $t.err >&2; exit $s; }
+"""
 
 #: Verbs that a person sits at: a terminal over there when there is one here.
 _SEATED = ("attach", "console", "execute")
@@ -28,17 +50,46 @@ _SEATED = ("attach", "console", "execute")
 @click.argument("verb")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def command(target: str, verb: str, words: tuple[str, ...]) -> None:
-    """Run VERB on TARGET: `ls`, `start NAME`, `exec NAME -- CMD`, `run -- CMD`, `shell`, `push FILE PATH`, ...
+    """Run VERB on TARGET, over its line.
+
+    \b
+    ls start stop info console monitor ...   the target's own: its options, output, exit codes
+    exec NAME -- CMD     a program inside a container
+    run -- CMD           a program on the target
+    shell                root's shell there
+    logs [-f] [NAME]     the kernel's log, or what a container wrote to its console
+    push FILE PATH       pull PATH FILE
+    install CONTAINER    put a container's folder on the target (--name, --replace, --start)
+    devices probe|verify ...
 
     TARGET is qemu:BOARD[:INSTANCE], a serial device (/dev/ttyUSB0?baud=115200), socket://HOST:PORT,
-    rfc2217://HOST:PORT, or a name from targets.toml. Verbs of the target have the options, the
-    output and the exit code they have there. $SAMPAN_PASSWORD is for a login that asks for one.
+    rfc2217://HOST:PORT, or a name from targets.toml. A login that asks for a password gets the one of
+    targets.toml or $SAMPAN_PASSWORD, or asks you. Exit code 255: the line or the board failed, not the program.
     """
     line = resolve(target)
-    special = _SPECIAL.get(verb)
-    if special:
-        sys.exit(special(line, list(words)))
-    sys.exit(program(line, [verb, *words], verb=True, seated=verb in _SEATED))
+    work = _SPECIAL.get(verb)
+    arguments = list(words)
+    try:
+        try:
+            code = work(line, arguments) if work else _own(line, verb, arguments)
+        except LineFailure as failure:
+            line = _asked(line, failure)
+            code = work(line, arguments) if work else _own(line, verb, arguments)
+    except LineFailure as failure:
+        failure.code = EXIT_LINE if failure.code == EXIT_FAILURE else failure.code
+        raise
+    sys.exit(code)
+
+
+def _own(line: Line, verb: str, words: list[str]) -> int:
+    return program(line, [verb, *words], verb=True, seated=verb in _SEATED)
+
+
+def _asked(line: Line, failure: LineFailure) -> Line:
+    """The line with a password from the person, when that is what was missing and somebody sits here."""
+    if failure.reason != "password" or not os.isatty(0) or not os.isatty(2):
+        raise failure
+    return replace(line, password=getpass.getpass(f"{line.target}: password of {line.user}: "))
 
 
 def program(line: Line, words: Sequence[str], *, verb: bool = False, seated: bool = False) -> int:
@@ -51,13 +102,10 @@ def program(line: Line, words: Sequence[str], *, verb: bool = False, seated: boo
     with Connection(line, request) as connection:
         if not terminal:
             return _join(connection, forward=signal.SIGINT)
+        from sampan.control.terminal import on_resize
         from sampan.serial.terminal import raw_mode
 
-        def resized(number: int, frame: FrameType | None) -> None:
-            now = shutil.get_terminal_size()
-            connection.size(now.lines, now.columns)
-
-        signal.signal(signal.SIGWINCH, resized)
+        on_resize(connection.size)
         with raw_mode():
             return _join(connection)
 
@@ -129,10 +177,14 @@ def _shell(line: Line, words: list[str]) -> int:
 
 
 def _logs(line: Line, words: list[str]) -> int:
-    """The kernel's log: with -f as it goes on."""
-    if words not in ([], ["-f"]):
-        raise SampanError("logs takes -f and nothing else", code=EXIT_USAGE)
-    return program(line, ["cat", "/dev/kmsg"] if words else ["dmesg"])
+    """The kernel's log, or a container's console: with -f as it goes on."""
+    names = [word for word in words if word not in ("-f", "--follow")]
+    follow = len(names) < len(words)
+    if len(names) > 1 or any(name.startswith("-") for name in names):
+        raise SampanError("logs: -f and one name at most", hint="sampan on TARGET logs [-f] [NAME]", code=EXIT_USAGE)
+    if names:
+        return program(line, ["sh", "-c", _CONSOLE_LOG, "logs", names[0], "1" if follow else ""])
+    return program(line, ["dmesg", "-w"] if follow else ["dmesg"])
 
 
 def _push(line: Line, words: list[str]) -> int:
@@ -165,6 +217,28 @@ def _files(line: Line, words: list[str], *, push: bool) -> int:
     return 0
 
 
+def _install(line: Line, words: list[str]) -> int:
+    from sampan.cli.install import install
+
+    return _called(install, line, words)
+
+
+def _devices(line: Line, words: list[str]) -> int:
+    from sampan.cli.devices import command as devices
+
+    if words[:1] not in (["probe"], ["verify"]):
+        hint = "sampan on TARGET devices probe, or devices verify CONTAINER"
+        raise SampanError("devices: probe or verify?", hint=hint, code=EXIT_USAGE)
+    found = devices.commands[words[0]]
+    return _called(found, line, [line.target, *words[1:]])
+
+
+def _called(work: click.Command, line: Line, words: list[str]) -> int:
+    """A command of the host's with this line as its target; its exit code."""
+    code = work.main(words, prog_name=f"sampan on {line.target} {work.name}", standalone_mode=False, obj=line)
+    return code if isinstance(code, int) else 0
+
+
 _SPECIAL: dict[str, Callable[[Line, list[str]], int]] = {
     "exec": _exec,
     "run": _run,
@@ -172,4 +246,6 @@ _SPECIAL: dict[str, Callable[[Line, list[str]], int]] = {
     "logs": _logs,
     "push": _push,
     "pull": _pull,
+    "install": _install,
+    "devices": _devices,
 }

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sampan.control import sendagent
 from sampan.core.errors import SampanError
@@ -38,10 +39,15 @@ _KNOCK = b"\x15\n"
 _LOADERS = (b"=> ", b"U-Boot> ", b"u-boot# ", b"grub> ", b"barebox@")
 _PROMPTS = [b"login: ", b"assword: ", b"# ", b"$ ", *_LOADERS]
 _LOADER_SAYS = re.compile(rb"Unknown command .*help|Hit any key to stop autoboot")
-_SCREEN = re.compile(rb"\x1b\[\d*(;\d*)?[HJ]|\x1b\[\?(25|1049)[hl]")
+_SCREEN = re.compile(rb"\x1b\[(\d*(;\d*)?H|2J|\?25l|\?1049h)")
+_CURSOR = re.compile(r"\x1b\[[0-9;]*[nJK]")
 _CONTINUED = re.compile(r"(^|\s)> $")
+#: Control characters as the log spells them: cursor movements, rubbed-out letters.
+_NOISE = re.compile(r"\\x1b\[[0-9;?]*[A-Za-z]|\\x0d|(\\x08 ?)+|\\x15")
+_PROOF = 4  #: lines
 _AT_PROMPT = re.compile(r"(login: |[#$] )$|^$")
 _AT_TERMINAL = "`sampan terminal TARGET` shows it"
+_LAST_SCREEN = 400  #: bytes at the end of what was heard in which a program's drawing counts
 _STRANGE = 4  #: bytes that no console prints
 
 
@@ -61,6 +67,9 @@ class WrongRate(ConsoleError):
     """What comes is no text: the two sides have different bit rates."""
 
 
+_Found = TypeVar("_Found", bound=ConsoleError)
+
+
 @dataclass(frozen=True)
 class Login:
     """Who logs in when the line asks for it."""
@@ -75,6 +84,7 @@ class State:
     """What the owner of the line knows of it."""
 
     panic: str = ""  #: of the kernel, after which nothing came up yet
+    recent: bytes = b""  #: what came last, before anything was typed
     hush: Callable[[bool], None] = lambda hush: None  #: called around what nobody wants to read
 
 
@@ -93,6 +103,9 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
 
     Raises LoginRefused, KernelPanic, an error of this module, or why the line ended.
     """
+    last = state.recent.rpartition(b"\n")[2].decode(errors="replace")
+    if _SCREEN.search(state.recent[-_LAST_SCREEN:]) and not _AT_PROMPT.search(_CURSOR.sub("", last).strip("\r")):
+        raise _drawing(console)  # what we would type would be commands to it
     state.hush(True)
     session = AgentSession(console)
     try:
@@ -105,7 +118,7 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
     if console.ended:
         await console.fail_ended()
     state.hush(False)
-    await reach_shell(console, login, say, state.panic)
+    await reach_shell(console, login, say, state)
     state.hush(True)
     console.clear()
     await console.write(_START)
@@ -132,7 +145,7 @@ async def _begun(console: Console) -> AgentSession:
     return session
 
 
-async def reach_shell(console: Console, login: Login, say: Callable[[str], None], panic: str = "") -> None:
+async def reach_shell(console: Console, login: Login, say: Callable[[str], None], state: State) -> None:
     """A shell at its prompt, from whatever the line shows now."""
     console.clear()
     await console.write(_KNOCK)
@@ -143,16 +156,16 @@ async def reach_shell(console: Console, login: Login, say: Callable[[str], None]
         return
     if match is None and _CONTINUED.search((console.log.tail() or [""])[-1]):
         what = 'the shell waits for the rest of a command (its prompt is "> ")'
-        raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there gives the command up")
+        raise _short(console, NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there gives the command up")
     say(f"logging in as {login.user}" if match else "no prompt yet: waiting for a login")
     await console.write(b"\n")
-    await _log_in(console, login, panic)
+    await _log_in(console, login, state)
 
 
-async def _log_in(console: Console, login: Login, panic: str) -> None:
+async def _log_in(console: Console, login: Login, state: State) -> None:
     """Session.login, given up as soon as it is clear what stands there instead of a login."""
     typing = asyncio.ensure_future(Session(console).login(login.user, login.password, login.timeout))
-    waiting = _Waiting(console, panic)
+    waiting = _Waiting(console, state)
     try:
         while not typing.done():
             await asyncio.wait([typing], timeout=_STEP)
@@ -172,9 +185,11 @@ async def _log_in(console: Console, login: Login, panic: str) -> None:
 class _Waiting:
     """Looks at what comes while a login is awaited, and raises what it shows."""
 
-    def __init__(self, console: Console, panic: str) -> None:
+    def __init__(self, console: Console, state: State) -> None:
         self._console = console
-        self._panic = panic
+        self._panic = state.panic
+        self._screen = bool(_SCREEN.search(state.recent[-_LAST_SCREEN:]))
+        self._spoke = bool(state.recent.strip())
         self._began = console.clock.now()
         self._heard = bytearray()
         self._sent_before = console.sent
@@ -186,37 +201,58 @@ class _Waiting:
         after = console.clock.now() - self._began
         if b"login: " in heard or b"assword: " in heard:
             return  # a login there is; what becomes of it is its own matter
-        if not heard.strip() and after > (_DEAD_SECONDS if self._panic else _SILENT_SECONDS):
-            self._raise_silence()
+        silent = _DEAD_SECONDS if self._panic else _ECHO_SECONDS if self._screen else _SILENT_SECONDS
+        if not heard.strip() and after > silent:
+            raise self._silence()
         if _LOADER_SAYS.search(heard) and (late or after > _SCREEN_SECONDS):
             raise _loader(console)
         if strange(heard) and (late or after > _SCREEN_SECONDS):
             hint = "?baud=RATE behind the device: 115200 is usual, then 1500000, 921600, 57600, 38400, 9600"
-            raise console.error(
-                WrongRate, f"what comes over {console.transport.description} is no text: another bit rate?", hint
+            raise _short(
+                console,
+                WrongRate,
+                f"what comes over {console.transport.description} is no text: another bit rate?",
+                hint,
             )
         echoed = len(heard) <= 2 * (console.sent - self._sent_before) + 16
         if _SCREEN.search(heard) and b"\n[ " not in heard and (late or after > _SCREEN_SECONDS):
-            what = "a program that draws on the screen (vi, top, ...) has the terminal, and no shell"
-            raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; end the program there")
+            raise _drawing(console)
         if heard and echoed and (late or after > _ECHO_SECONDS):
             what = "what is typed comes back and nothing answers: a program is in the foreground, and no shell"
-            raise console.error(NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there may end it")
+            raise _short(console, NotAtPrompt, what, f"{_AT_TERMINAL}; Ctrl-C there may end it")
 
-    def _raise_silence(self) -> None:
+    def _silence(self) -> ConsoleError:
         console = self._console
         if self._panic:
             what = f"the kernel has panicked and is dead: {self._panic}"
-            raise console.error(KernelPanic, what, "reset the board; panic=5 on its command line makes it reboot")
+            return _short(console, KernelPanic, what, "reset the board; panic=5 on its command line makes it reboot")
+        if self._screen:
+            return _drawing(console)
+        if self._spoke:
+            what = "the board has fallen silent: nothing answers what is typed"
+            return _short(console, Silent, what, "it hangs, is off, or a program that echoes nothing has the terminal")
         hint = "is the board on, RX and TX crossed, the console on this UART?"
         if "://" in console.transport.description:
             hint += " Does another client have the line?"
-        raise console.error(Silent, "nothing at all comes from the board", hint)
+        return _short(console, Silent, "nothing at all comes from the board", hint)
+
+
+def _drawing(console: Console) -> NotAtPrompt:
+    what = "a program that draws on the screen (vi, top, ...) has the terminal, and no shell"
+    return _short(console, NotAtPrompt, what, f"{_AT_TERMINAL}; end the program there")
 
 
 def _loader(console: Console) -> BootLoader:
     what = "the board stands in its boot loader (U-Boot), no Linux runs"
-    return console.error(BootLoader, what, "type `boot` at `sampan terminal TARGET`")
+    return _short(console, BootLoader, what, "type `boot` at `sampan terminal TARGET`")
+
+
+def _short(console: Console, kind: type[_Found], what: str, hint: str) -> _Found:
+    """What is recognised needs few lines of proof, and none of what this program typed itself."""
+    lines = [_NOISE.sub("", line).strip() for line in console.log.tail()]
+    ours = ("@@SAM", "sampan agent", "#~")
+    tail = [line for line in lines if line and not any(word in line for word in ours)][-_PROOF:]
+    return kind(what, tail=tail, log=console.log.path, hint=hint)
 
 
 async def _is_shell(console: Console) -> bool:

@@ -19,9 +19,9 @@ from sampan.serial.log import LineLog
 from sampan.serial.matcher import Match, Matcher
 from sampan.serial.transport import Transport
 
-#: A busybox shell asks where the cursor is after each prompt and waits for the answer.
+#: A busybox shell asks where the cursor is after each prompt and waits for the answer; vi asks for the size so.
 _CURSOR_QUESTION = b"\x1b[6n"
-_CURSOR_ANSWER = b"\x1b[1;80R"
+_CURSOR_ANSWER = b"\x1b[24;80R"
 _PANIC = b"Kernel panic - not syncing"
 _POLL = 0.2  #: wall seconds between two looks at a clock that may stand still
 _LAST_WORDS = 0.5  #: seconds given to what follows a panic's first line
