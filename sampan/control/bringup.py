@@ -176,9 +176,9 @@ async def _log_in(console: Console, login: Login, state: State) -> None:
         waiting.look(late=True)
         raise
     finally:
-        typing.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ConsoleError):
-            await typing
+        while not typing.done():  # one cancellation may be swallowed by wait_for()
+            typing.cancel()
+            await asyncio.wait([typing], timeout=_STEP)
         waiting.close()
 
 

@@ -56,6 +56,7 @@ class Board:
                     os.write(self._master, data)
                 else:
                     clients.remove(client)
+                    client.close()
         for client in clients:
             client.close()
 
