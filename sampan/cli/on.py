@@ -184,7 +184,7 @@ def _logs(line: Line, words: list[str]) -> int:
         raise SampanError("logs: -f and one name at most", hint="sampan on TARGET logs [-f] [NAME]", code=EXIT_USAGE)
     if names:
         return program(line, ["sh", "-c", _CONSOLE_LOG, "logs", names[0], "1" if follow else ""])
-    return program(line, ["dmesg", "-w"] if follow else ["dmesg"])
+    return program(line, ["cat", "/dev/kmsg"] if follow else ["dmesg"])
 
 
 def _push(line: Line, words: list[str]) -> int:

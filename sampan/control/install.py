@@ -21,7 +21,8 @@ from sampan.build.manifest import Kind
 from sampan.build.manifest_input import read_manifest
 from sampan.build.rootfs import Inputs, resolve
 from sampan.config.load import load
-from sampan.control.remote import Target, TargetError
+from sampan.control.calls import TargetError
+from sampan.control.remote import Target
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error
 from sampan.core.paths import ROOT
