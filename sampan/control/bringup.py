@@ -7,7 +7,6 @@ unfinished command, another bit rate, a dead kernel, silence.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
 from collections.abc import Callable
@@ -104,7 +103,7 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
     Raises LoginRefused, KernelPanic, an error of this module, or why the line ended.
     """
     last = state.recent.rpartition(b"\n")[2].decode(errors="replace")
-    if _SCREEN.search(state.recent[-_LAST_SCREEN:]) and not _AT_PROMPT.search(_CURSOR.sub("", last).strip("\r")):
+    if _drawn(state.recent) and not _AT_PROMPT.search(_CURSOR.sub("", last).strip("\r")):
         raise _drawing(console)  # what we would type would be commands to it
     state.hush(True)
     session = AgentSession(console)
@@ -131,9 +130,9 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
     except OtherVersion as error:
         say(error.message)
         await console.write(_GIVE_UP)
-        await reach_shell(console, login, say, state.panic)
+        await reach_shell(console, login, say, state)
     folder = await sendagent.send(console, say)
-    await reach_shell(console, login, say, state.panic)
+    await reach_shell(console, login, say, state)
     console.clear()
     await console.write(f"PATH={folder}:$PATH sampan agent\n")
     return await _begun(console)
@@ -188,7 +187,7 @@ class _Waiting:
     def __init__(self, console: Console, state: State) -> None:
         self._console = console
         self._panic = state.panic
-        self._screen = bool(_SCREEN.search(state.recent[-_LAST_SCREEN:]))
+        self._screen = _drawn(state.recent)
         self._spoke = bool(state.recent.strip())
         self._began = console.clock.now()
         self._heard = bytearray()
@@ -235,6 +234,12 @@ class _Waiting:
         if "://" in console.transport.description:
             hint += " Does another client have the line?"
         return _short(console, Silent, "nothing at all comes from the board", hint)
+
+
+def _drawn(recent: bytes) -> bool:
+    """Has a program drawn on the screen since the last prompt?"""
+    tail = recent[-_LAST_SCREEN:]
+    return bool(_SCREEN.search(tail[max(tail.rfind(prompt) for prompt in (b"# ", b"$ ", b"login: ")) + 1 :]))
 
 
 def _drawing(console: Console) -> NotAtPrompt:
