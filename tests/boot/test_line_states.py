@@ -162,6 +162,8 @@ def test_a_board_that_dies_in_the_middle_says_so(line: Line, operation: str, end
     thread.start()
     thread.join(_PATIENCE)
     assert failed, "nothing was said"
-    assert ("rebooted" if end == "b" else "panicked: Kernel panic") in failed[0].message
+    # A boot may be silent for longer than an agent may.
+    says = ("has rebooted", "nothing was heard of the agent") if end == "b" else ("panicked: Kernel panic",)
+    assert any(words in failed[0].message for words in says)
     assert "how far the command came is unknown" in failed[0].hint
     works(line)
