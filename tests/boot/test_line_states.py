@@ -35,7 +35,9 @@ def line(
         name = f"states-{request.param}"
         vm.up(str(folder_of(request.param)), name, BootOptions(snapshot=True, reboot=True, append="panic=1"))
         try:
-            yield resolve(f"qemu:{request.param}:{name}")
+            found = resolve(f"qemu:{request.param}:{name}")
+            works(found)
+            yield found
         finally:
             vm.down(name)
 
