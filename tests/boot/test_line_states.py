@@ -19,8 +19,7 @@ from sampan.control.target import Line, resolve
 from sampan.qemu import vm
 from sampan.qemu.machine import BootOptions
 
-#: One board for each kind of UART: 16550 and PL011.
-BOARDS = ("qemux86-64", "qemuarm")
+BOARDS = ("qemux86-64",)
 _SECRET = "$1$salt$JbpZ1j2io5d0jGpffZnEj/"  # openssl passwd -1 -salt salt "right one"
 _PATIENCE = 120.0
 
