@@ -24,9 +24,9 @@ CANNOT_FAIL = {"arch_prctl", "set_tid_address", "getpid", "umask", "wait4", "rt_
 
 #: What a start may go on without: descriptors closed late, another way to the same end, a question whose
 #: answer no makes it stricter, names, clean-up that the next start repeats. Nothing that isolates is here.
-MAY_FAIL = {"close", "close_range", "execveat", "open_tree", "mount_setattr", "statfs", "fstatfs", "stat", "faccessat",
-            "ioctl", "flock", "mkdir", "mkdirat", "unlinkat", "rmdir", "openat", "openat2", "open", "read",
-            "readlinkat", "pread64", "dup2", "prctl(15)", "setsid", "poll", "clone", "socket"}  # fmt: skip
+MAY_FAIL = {"access", "close", "close_range", "execveat", "open_tree", "mount_setattr", "statfs", "fstatfs", "stat",
+            "faccessat", "ioctl", "flock", "mkdir", "mkdirat", "unlinkat", "rmdir", "openat", "openat2", "open",
+            "read", "readlinkat", "pread64", "dup2", "prctl(15)", "setsid", "poll", "clone", "socket"}  # fmt: skip
 
 DEVICES = ("lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = /dev/null rw")
 CONFIGS = {
@@ -37,7 +37,7 @@ CONFIGS = {
     "overlay": ("lxc.rootfs.path = overlay:@:tmpfs",),
 }  # fmt: skip
 #: Besides, what a kernel may lack; there is a fallback, or nothing to keep apart.
-MAY_LACK = MAY_FAIL | {"clone3", "keyctl"}
+MAY_LACK = MAY_FAIL | {"clone3", "keyctl", "signalfd4"}
 
 LAYOUTS = {"host": None, "v1": CGROUPS / "devices", "v2": CGROUPS / "unified"}
 
