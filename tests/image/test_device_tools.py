@@ -232,7 +232,15 @@ def docker(tmp_path: Path) -> Iterator[str]:
     daemon, socket = tool("dockerd"), tmp_path / "docker.sock"
     log = tmp_path / "docker.log"
     where = ["--data-root", tmp_path / "data", "--exec-root", tmp_path / "exec", "-p", tmp_path / "docker.pid"]
-    quiet = ["--bridge", "none", "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"]
+    quiet = [
+        "--bridge",
+        "none",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-forward=false",
+        "--storage-driver",
+        "vfs",
+    ]
     # Debian's client, whatever else is on the path.
     client = f"{daemon.replace('sbin/dockerd', 'bin/docker')} -H unix://{socket}"
     with (

@@ -111,9 +111,10 @@ def test_router_mode(net: NetLab) -> None:
 def test_l2proxy_answers_on_the_link_and_stops_with_the_container(net: NetLab) -> None:
     lines = ("0.type = veth", "0.veth.mode = router", "0.link = cab0", "0.flags = up", "0.l2proxy = 1",
              "0.ipv4.address = 10.5.0.2/32")  # fmt: skip
+    forwarding = ["nsenter", f"--net=/proc/{net.holder.pid}/ns/net", "tee", "/proc/sys/net/ipv4/conf/cab0/forwarding"]
+    subprocess.run(forwarding, input=b"0", check=True)  # a new namespace begins with the host's value
     assert "/proc/sys/net/ipv4/conf/cab0/forwarding to be 1" in net.refuse("noproxy", *lines)
-    enter = ["nsenter", f"--net=/proc/{net.holder.pid}/ns/net", "--"]
-    subprocess.run([*enter, "sh", "-c", "echo 1 >/proc/sys/net/ipv4/conf/cab0/forwarding"], check=True)
+    subprocess.run(forwarding, input=b"1", check=True)
     name, _ = net.start("proxy", *lines)
     assert net.host.proxies() == {("10.5.0.2", "cab0")}
     net.stop(name)
