@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sampan.config.rules import Access, Rule
@@ -13,6 +14,7 @@ from sampan.devices.finding import Finding, Level
 from sampan.devices.lint_rule import RuleLint
 from sampan.devices.policyfile import Entry, Policy
 
+_SPLIT = "has the other letters: cgroup v1 and runc add them up, LXC, crun and systemd on v2 do not; write one rule"
 _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
@@ -32,6 +34,7 @@ def check(policy: Policy, boards: list[Facts], rows: Catalogue, shipped: dict[st
                 found.append(_say(policy, entry, "parse", "error", f"{error.message}; {error.hint}"))
     for lint in lints:
         found += lint.findings()
+    found += _named_pairs(lints)
     found += _aliases(lints, rows)
     found += _mknod(policy)
     return sorted(set(found), key=lambda each: (each.line, _LEVELS.index(each.level), each.lint, each.message))
@@ -62,7 +65,7 @@ def _forms(policy: Policy) -> Iterator[Finding]:
         elif entry.verb == "deny":
             yield from _deny(policy, entry, deny_all)
         elif not deny_all:
-            text = "nothing was denied before: everything is allowed anyway; begin with deny = a"
+            text = "the list does not begin with deny = a: what it does not deny is allowed anyway"
             yield _say(policy, entry, "no-effect", "error", text)
 
 
@@ -72,10 +75,13 @@ def _deny(policy: Policy, entry: Entry, deny_all: bool) -> Iterator[Finding]:
         same = entry.rule and any(
             each.rule and each.verb == "allow" and each.rule.key == entry.rule.key for each in before
         )
-        if same:
+        if same and policy.format == "oci":
+            text = "takes back what was allowed: remove it and the rule it is about"
+        elif same:
             text = "only cgroup v1 takes it back; LXC on v2 ignores it: remove it and the rule it is about"
         else:
-            text = "no rule of exactly these numbers was allowed: on v1 nothing is taken away, LXC on v2 ignores it"
+            v2 = "runc on v2 refuses it" if policy.format == "oci" else "LXC on v2 ignores it"
+            text = f"no rule of exactly these numbers was allowed: on v1 nothing is taken away, {v2}"
         yield _say(policy, entry, "no-effect", "warning" if same else "error", text)
     elif entry.rule and entry.rule.access & (Access.READ | Access.WRITE) not in (0, Access.READ | Access.WRITE):
         text = "on cgroup v2 LXC, runc and crun let an open for reading and writing through; deny rw"
@@ -97,13 +103,40 @@ def _pairs(policy: Policy) -> Iterator[Finding]:
 
 def _pair(policy: Policy, entry: Entry, rule: Rule, other: Entry, before: Rule) -> Iterator[Finding]:
     if rule.key == before.key and not rule.access & before.access:
-        text = f"line {other.line} has the other letters: cgroup v1 adds them up, LXC on v2 does not; write one rule"
-        yield _say(policy, entry, "split-access", "error", text)
+        yield _say(policy, entry, "split-access", "error", f"line {other.line} {_SPLIT}")
     elif covers(before, rule):
         text = f"line {other.line} says it already" if before.key == rule.key else f"line {other.line} covers it"
         yield _say(policy, entry, "shadowed", "warning", f"{text} ({other.text})")
     elif covers(rule, before):
         yield _say(policy, other, "shadowed", "warning", f"line {entry.line} covers it ({entry.text})")
+
+
+def _named_pairs(lints: list[RuleLint]) -> Iterator[Finding]:
+    """What allow rules of which one is a name at least are to each other."""
+    for number, lint in enumerate(lints):
+        for other in lints[:number]:
+            if lint.entry.form == other.entry.form == "number":
+                continue
+            mine, theirs = set(lint.entry.letters), set(other.entry.letters)
+            if lint.entry.text.split()[0] == other.entry.text.split()[0] and not mine & theirs:
+                yield lint.say("split-access", "error", f"line {other.entry.line} {_SPLIT}")
+            elif mine <= theirs and _within(lint, other):
+                text = f"line {other.entry.line} covers it ({other.entry.text})"
+                yield lint.say("shadowed", "warning", text)
+            elif theirs <= mine and _within(other, lint):
+                text = f"line {lint.entry.line} covers it ({lint.entry.text})"
+                yield other.say("shadowed", "warning", text)
+
+
+def _within(lint: RuleLint, other: RuleLint) -> bool:
+    """Is every device of `lint` one of `other` on each board, and will it be after a device is plugged in?"""
+    if lint.entry.form == other.entry.form == "name" and lint.entry.symbol == other.entry.symbol:
+        return True
+    rule = lint.entry.rule
+    one = rule.minor is not None if rule else re.fullmatch(r"/dev/[^*?[]+", lint.entry.symbol) is not None
+    if not one or not any(lint.nodes.values()):
+        return False
+    return all(set(found) <= set(other.nodes[board]) for board, found in lint.nodes.items())
 
 
 def _mknod(policy: Policy) -> Iterator[Finding]:

@@ -52,6 +52,8 @@ class RuleLint:
             yield from self._wide(self.entry.rule)
             if self.entry.rule.major is not None:
                 yield from self._number(self.entry.rule)
+        else:
+            yield from self._wide_name()
         yield from self._missing()
         if self._narrow():
             yield from self._danger()
@@ -70,6 +72,13 @@ class RuleLint:
             if dangers:
                 text = f"every device of the major: {', '.join(dangers[:6])}; name the minors that are needed"
                 yield self.say("too-wide", "warning", text)
+
+    def _wide_name(self) -> Iterator[Finding]:
+        """`char-misc`, `class:tty`: names of collections, of devices that have nothing to do with each other."""
+        dangers = [name for name in sorted(self.kinds) if self.rows.devices[name].danger != "harmless"]
+        if len(dangers) > 1 and not self.entry.symbol.startswith(("/dev/", "profile:")):
+            text = f"not one kind of device but {', '.join(dangers[:6])}; name the nodes that are needed"
+            yield self.say("too-wide", "warning", text)
 
     def _number(self, rule: Rule) -> Iterator[Finding]:
         names: dict[str, list[str]] = {}
@@ -108,7 +117,8 @@ class RuleLint:
             if not self.nodes[facts.name] and not held and "pts" not in self.kinds:
                 lacking.append(facts.name)
         if lacking and len(lacking) == len(self.boards):
-            yield self.say("unresolved", "error", "no such device on " + _boards(lacking))
+            level: Level = "note" if self.entry.optional else "error"
+            yield self.say("unresolved", level, "no such device on " + _boards(lacking))
         elif lacking and rule is None:
             yield self.say("unresolved", "note", "no such device on " + _boards(lacking))
 

@@ -58,7 +58,9 @@ def _symbols(asked: Entry, facts: Facts, rows: Catalogue) -> list[str]:
 
 def _value(asked: Entry, facts: Facts) -> str:
     rule = asked.rule
-    if rule is None or rule.major is None or rule.minor is None:
+    if rule is None:
         return asked.text
+    if rule.major is None or rule.minor is None:
+        return str(rule)  # systemd's `char-254` is a number, too
     node = facts.by_number.get((rule.kind, rule.major, rule.minor))
-    return f"/dev/{node.name} {asked.letters}" if node else asked.text
+    return f"/dev/{node.name} {asked.letters}" if node else str(rule)

@@ -5,6 +5,7 @@ stays in its entry, for lint to say with the line.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _PROFILE = re.compile(r"profile:\S+(?: [rwm]{1,3})?")
 _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
 _UNIT = re.compile(r"^(\[(Service|Unit|Slice|Scope)\]|Device(Allow|Policy)\s*=)", re.MULTILINE)
 _ALLOW = re.compile(r'"allow"\s*:')
+_UNIT_DRIVER = re.compile(r"(char|block)-(\*|[0-9]+)")
+_UNIT_LINK = re.compile(r"/dev/(char|block)/([0-9]+:[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ class Policy:
 
 
 def read(path: Path) -> Policy:
-    """The policy of a file; its format is told by its name and content."""
-    return loads(read_text(path), str(path))
+    """The policy of a file; its format is told by its content. A file that cannot be read is the caller's mistake."""
+    try:
+        return loads(read_text(path), str(path))
+    except SampanError as error:
+        error.code = EXIT_USAGE
+        raise
 
 
 def loads(text: str, path: str) -> Policy:
@@ -150,13 +157,31 @@ def _systemd(text: str, path: str) -> Policy:
         elif key == "DeviceAllow" and not value:
             policy.entries.clear()
         elif key == "DeviceAllow":
-            spaced = " ".join(value.split())
-            policy.entries.append(entry(number, "allow", spaced, reason, default="rwm"))
-        elif key == "CapabilityBoundingSet" and value and not value.startswith("~"):
-            policy.lost_caps = _CAPS - {word.lower().removeprefix("cap_") for word in value.split()}
+            policy.entries.append(_systemd_entry(number, " ".join(value.split()), reason))
+        elif key == "CapabilityBoundingSet" and value:
+            words = {word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()}
+            policy.lost_caps = policy.lost_caps | words if value.startswith("~") else _CAPS - words
     if policy.entries or kind in ("strict", "closed"):
         policy.entries.insert(0, Entry(1, "deny", "a", "all"))
     return policy
+
+
+def _systemd_entry(line: int, value: str, reason: str) -> Entry:
+    """What systemd makes of it: numbers stand in names only (bpf-devices.c: char-254, /dev/char/254:0)."""
+    word, _, letters = value.partition(" ")
+    numbers = ""
+    if found := _UNIT_DRIVER.fullmatch(word):
+        numbers = f"{found[2]}:*"
+    elif found := _UNIT_LINK.fullmatch(word):
+        numbers = found[2]
+    if found:
+        read = entry(line, "allow", f"{found[1][0]} {numbers} {letters or 'rwm'}", reason)
+        return dataclasses.replace(read, text=value)
+    odd = value.endswith(" optional") or (word.startswith("/dev/") and any(mark in word for mark in "*?["))
+    if odd or not word.startswith(("/dev/", "char-", "block-")):
+        text = f"{value!r} is none of systemd's: /dev/NODE, char-DRIVER or block-DRIVER, and letters of rwm"
+        return Entry(line, "allow", value, "wrong", wrong=text, reason=reason)
+    return entry(line, "allow", value, reason, default="rwm")
 
 
 def _docker(text: str, path: str) -> Policy:
@@ -198,7 +223,24 @@ def _oci_entry(line: int, device: dict[str, Any]) -> Entry:
     verb: Verb = "allow" if device.get("allow") is True else "deny"
     numbers = [device.get(name, -1) for name in ("major", "minor")]
     kind, access = device.get("type", "a"), device.get("access", "rwm")
+    if wrong := _oci_wrong(device):
+        return Entry(line, verb, json.dumps(device), "wrong", wrong=wrong)
+    kind = "c" if kind == "u" else kind  # mknod(1)'s other word for it
     if kind == "a" and numbers == [-1, -1]:
         return Entry(line, verb, "a", "all")
     major, minor = ("*" if number in (-1, None) else str(number) for number in numbers)
     return entry(line, verb, f"{kind} {major}:{minor} {access}")
+
+
+def _oci_wrong(device: dict[str, Any]) -> str:
+    """Why runc and crun refuse the object, or ""; what they take is judged as a rule."""
+    if not isinstance(device.get("allow"), bool):
+        return "`allow` must be there, true or false"
+    for name in ("major", "minor"):
+        number = device.get(name)
+        if number is not None and type(number) is not int:
+            return f"`{name}` must be a whole number"
+    for name in ("type", "access"):
+        if not isinstance(device.get(name, ""), str):
+            return f"`{name}` must be a string"
+    return ""

@@ -121,6 +121,98 @@ def test_systemd_units() -> None:
     assert not any(line in (3, 4) for _, line in said)
 
 
+def unit(*lines: str) -> str:
+    return "[Service]\n" + "".join(f"{line}\n" for line in lines)
+
+
+def test_systemd_takes_numbers_in_names() -> None:
+    said = found(unit("DeviceAllow=char-254 rw", "DeviceAllow=/dev/char/252:0 r", "DeviceAllow=char-* r"), ARM)
+    assert {("dangerous", 2), ("too-wide", 2), ("dynamic-literal", 3), ("too-wide", 4)} <= said
+    assert not any(name in ("parse", "unresolved") for name, _ in said)
+
+
+@pytest.mark.parametrize(
+    "value", ["c 252:0 rw", "class:rtc rw", "profile:rtc", "/dev/rtc0 rw optional", "/dev/ttyUSB* rw", "/run/x rw", "a"]
+)
+def test_what_systemd_does_not_read(value: str) -> None:
+    assert ("parse", 2) in found(unit(f"DeviceAllow={value}"), ARM)
+
+
+def test_capabilities_that_a_unit_takes_away() -> None:
+    tun = "DeviceAllow=/dev/net/tun rw"
+    assert ("needs-cap", 3) in found(unit("CapabilityBoundingSet=~CAP_NET_ADMIN CAP_KILL", tun))
+    assert ("needs-cap", 3) not in found(unit("CapabilityBoundingSet=~CAP_KILL", tun))
+    assert ("needs-cap", 3) in found(unit("CapabilityBoundingSet=CAP_KILL", tun))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("/dev/rtc0 r", "/dev/rtc0 w", ("split-access", 3)),
+        ("/dev/rtc0 rw", "/dev/rtc0 r", ("shadowed", 3)),
+        ("/dev/rtc0 r", "/dev/rtc0 rw", ("shadowed", 2)),
+        ("char-rtc rw", "/dev/rtc0 r", ("shadowed", 3)),
+        ("c 1:* r", "/dev/null r", ("shadowed", 3)),
+        ("class:rtc rw", "c 252:0 rw", ("shadowed", 3)),
+    ],
+)
+def test_pairs_of_names(first: str, second: str, says: tuple[str, int]) -> None:
+    assert says in found(allow(first, second), ARM)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/dev/rtc0 rw", "char-rtc r"),
+        ("/dev/rtc0 r", "char-rtc rw optional"),
+        ("/dev/ttyS0 rw", "/dev/ttyS* r optional"),
+    ],
+)
+def test_a_name_for_more_than_there_is_now_is_not_covered(first: str, second: str) -> None:
+    assert not {("shadowed", 3), ("split-access", 3)} & found(allow(first, second), ARM)
+
+
+@pytest.mark.parametrize("value", ["char-misc r", "char-mem r", "char-tty* r", "class:misc r"])
+def test_names_of_collections_are_too_wide(value: str) -> None:
+    assert ("too-wide", 2) in found(allow(value), ARM)
+    assert ("too-wide", 2) not in found(allow("char-rtc r"), ARM)
+
+
+def test_an_optional_device_may_be_missing() -> None:
+    text = allow("/dev/ttyUSB* rw optional", "/dev/ttyUSB0 rw")
+    said = {each.line: each.level for each in lint.check(policyfile.loads(text, "f"), ARM, catalogue.load())}
+    assert said == {2: "note", 3: "error"}
+
+
+def oci(*devices: dict[str, object]) -> str:
+    rows = [{"allow": False, "access": "rwm"}, *devices]
+    return json.dumps({"linux": {"resources": {"devices": rows}}}, indent=1)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        {"type": "c", "major": 1, "minor": 3, "access": "rw"},
+        *({"allow": allow, "type": "c", "major": 1, "minor": 3, "access": "rw"} for allow in ("yes", 1, None)),
+        *({"allow": True, "type": "c", "major": major, "minor": 3, "access": "rw"} for major in ("1", 1.5, True, -2)),
+        *({"allow": True, "type": kind, "major": 1, "minor": 3, "access": "rw"} for kind in ("x", 1, "")),
+        *({"allow": True, "type": "c", "major": 1, "minor": 3, "access": access} for access in ("", "rx", 6)),
+    ],
+    ids=str,
+)
+def test_oci_devices_that_runtimes_refuse(device: dict[str, object]) -> None:
+    assert "parse" in {name for name, _ in found(oci(device), ARM)}
+
+
+def test_oci_devices_that_runtimes_take() -> None:
+    rule = {"allow": True, "access": "rw"}
+    assert found(oci(rule | {"type": "u", "major": 1, "minor": 3}), ARM) == set()
+    assert {name for name, _ in found(oci(rule | {"type": "c", "major": 13, "minor": -1}), ARM)} == {
+        "too-wide",
+        "dangerous",
+    }
+
+
 def test_oci_configurations_are_said_by_line() -> None:
     devices = [
         {"allow": False, "access": "rwm"},
@@ -164,5 +256,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert sarif["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 2
     for result in sarif["results"]:
         assert sarif["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
-    with pytest.raises(SampanError, match="cannot read"):
-        run(command, ["lint", str(tmp_path / "none")], catch_exceptions=False)
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(SampanError, match="cannot read") as raised:
+            run(command, ["lint", str(path)], catch_exceptions=False)
+        assert raised.value.code == 2, "not to be taken for a finding"
