@@ -50,6 +50,8 @@ def record(board: str, dump_file: Path, force: bool) -> None:
 def keep(found: Facts, out: Path | None, force: bool) -> None:
     """Write facts where they belong, or to `out`; other facts of that kernel stay unless forced."""
     path = out or store.path_of(found.board, found.kernel)
+    if not out and not force:
+        _refuse_other_machine(found)
     if not out and path.exists() and not force and tsv.read(path) != found:
         raise SampanError(
             f"{shown(path)} holds other facts of the same kernel",
@@ -57,6 +59,19 @@ def keep(found: Facts, out: Path | None, force: bool) -> None:
         )
     tsv.write(path, found)
     print(f"{shown(path)}: {len(found.nodes)} nodes, {len(found.majors)} majors")
+
+
+def _refuse_other_machine(found: Facts) -> None:
+    """Facts of one board under another's name would prove that board's lists wrong, or right."""
+    known = [store.load(*name) for name in store.names() if name[0] == found.board]
+    machines = {each.machine for each in known}
+    if machines and found.machine not in machines:
+        there, here = (each or "a machine without a device tree" for each in (known[0].machine, found.machine))
+        raise SampanError(
+            f"this is {here}, and the facts of {found.board} are those of {there}",
+            hint="another name for the board; --force when its hardware is another now",
+            code=EXIT_USAGE,
+        )
 
 
 @click.command("table")

@@ -42,7 +42,7 @@ def read(path: Path, board: str) -> f.Facts:
 
 def parse(text: str, board: str, source: str) -> f.Facts:
     """Facts from a probe's output; `source` stands in messages."""
-    sections = _sections(text)
+    sections = _sections(text, source)
     missing = [name for name in _NEEDED if name not in sections]
     if missing:
         raise SampanError(
@@ -66,13 +66,17 @@ def parse(text: str, board: str, source: str) -> f.Facts:
     return found
 
 
-def _sections(text: str) -> dict[str, Lines]:
+def _sections(text: str, source: str) -> dict[str, Lines]:
     sections: dict[str, Lines] = {}
     current: Lines = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
         if line.startswith("@@ "):
-            current = sections.setdefault(line[3:].strip(), [])
+            name = line[3:].strip()
+            if name in sections:
+                hint = "is it the output of two probes? Leave one of them"
+                raise SampanError(f"{source}:{number}: a second section {name!r}", hint=hint, code=EXIT_USAGE)
+            current = sections[name] = []
         else:
             current.append((number, line))
     return sections

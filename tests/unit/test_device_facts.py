@@ -174,6 +174,29 @@ def test_the_probe_is_read_on_this_very_kernel(boards: Path) -> None:
     assert found.by_name["null"].number == "c 1:3" and found.by_name["null"].subsystem == "mem"
 
 
+def test_the_output_of_two_probes_is_refused() -> None:
+    text = DUMP.read_text()
+    with pytest.raises(SampanError, match="a second section 'version'"):
+        dump.parse(text + text, "qemuarm", "dump")
+    half = text[: text.index("@@ nodes")] + text[text.index("@@ misc") :]
+    with pytest.raises(SampanError, match="a second section 'misc'"):
+        dump.parse(half, "qemuarm", "dump")
+
+
+def test_another_machine_is_not_recorded_under_a_boards_name(boards: Path) -> None:
+    runner = CliRunner()
+    runner.invoke(command, ["record", "mine", str(DUMP)], catch_exceptions=False)
+    other = boards / "other.txt"
+    text = DUMP.read_text().replace("Linux version 6.1.", "Linux version 6.12.")
+    other.write_text(text.replace("linux,dummy-virt", "fsl,imx6q-sabrelite"))
+    with pytest.raises(SampanError, match="this is fsl,imx6q-sabrelite, and the facts of mine are those of linux,dum"):
+        runner.invoke(command, ["record", "mine", str(other)], catch_exceptions=False)
+    assert len(store.select("mine")) == 1
+    other.write_text(text)
+    runner.invoke(command, ["record", "mine", str(other)], catch_exceptions=False)
+    assert len(store.select("mine")) == 2
+
+
 def test_record_replaces_other_facts_only_when_told_so(boards: Path) -> None:
     runner = CliRunner()
     assert "101 nodes" in runner.invoke(command, ["record", "mine", str(DUMP)], catch_exceptions=False).output
