@@ -9,6 +9,7 @@ import click
 from sampan.cli.table import print_table
 from sampan.core.paths import build_dir
 from sampan.devices import catalogue, names, store
+from sampan.devices import diff as differ
 from sampan.devices.facts import Facts
 
 _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -82,8 +83,8 @@ def who(name: str, boards: tuple[str, ...], as_json: bool) -> None:
 @_json
 def diff(old: str, new: str, everything: bool, exit_code: bool, as_json: bool) -> None:
     """Tell, in names, what changed for a list that was written for the first board and kernel."""
-    changes = names.diff(one(old), one(new), catalogue.load())
-    shown = [change for change in changes if everything or change.kind in ("recycled", "moved")]
+    changes = differ.compare(one(old), one(new), catalogue.load())
+    shown = [change for change in changes if everything or change.kind in ("recycled", "moved", "renamed")]
     _print([{"change": each.kind, "what": each.text} for each in shown], as_json)
     if exit_code and any(change.kind == "recycled" for change in changes):
         raise click.exceptions.Exit(1)

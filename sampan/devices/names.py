@@ -1,4 +1,4 @@
-"""What a number means on a board, and which number a name has: `why`, `who` and `diff`."""
+"""What a number means on a board, and which number a name has: `why` and `who`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Meaning:
 def meaning(facts: Facts, rows: Catalogue, rule: Rule) -> Meaning:
     """What a rule's numbers are under these facts."""
     nodes = tuple(node for node in facts.nodes if rule.concerns(*node.key))
-    driver = _holder(facts, rule)
+    driver = ", ".join(holders(facts, rule))
     if nodes:
         found = {rows.of_node(node) for node in nodes}
     else:
@@ -43,17 +43,20 @@ def meaning(facts: Facts, rows: Catalogue, rule: Rule) -> Meaning:
     return Meaning(facts, nodes, driver, tuple(sorted(found - {""})))
 
 
-def _holder(facts: Facts, rule: Rule) -> str:
+def holders(facts: Facts, rule: Rule) -> tuple[str, ...]:
+    """Who holds the numbers of a rule, as narrow as the kernel tells: the misc minor, the tty, else the major."""
     if rule.major is None:
-        return ""
+        return ()
     drivers = facts.drivers(rule.kind, rule.major)
-    if "misc" in drivers and rule.kind == "c" and rule.minor is not None:
-        return facts.misc_name(rule.minor)
-    if rule.kind == "c" and rule.minor is not None:
-        for tty in facts.ttys:
-            if tty.major == rule.major and tty.first <= rule.minor <= tty.last and tty.prefix in drivers:
-                return tty.prefix
-    return ", ".join(drivers)
+    if rule.kind != "c" or rule.minor is None:
+        return drivers
+    if "misc" in drivers:
+        name = facts.misc_name(rule.minor)
+        return (name,) if name else ()
+    for tty in facts.ttys:
+        if tty.major == rule.major and tty.first <= rule.minor <= tty.last and tty.prefix in drivers:
+            return (tty.prefix,)
+    return drivers
 
 
 def where(facts: Facts, node: Node) -> str:
@@ -84,69 +87,6 @@ def did_you_mean_few(name: str, known: set[str]) -> str:
     """The nearest name, or where to look when nothing is near: hundreds of names help nobody."""
     hint = did_you_mean(name, known)
     return hint if hint.startswith("did you mean") else "`sampan devices catalogue` lists devices and profiles"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between two boards or kernels."""
-
-    kind: str  #: moved, recycled, gone or new
-    name: str
-    text: str
-
-
-def diff(old: Facts, new: Facts, rows: Catalogue) -> list[Change]:
-    """What changed for a list that was written for `old`, the dangerous part first.
-
-    `moved`: a name has another number. `recycled`: the number it had is another device's now, so
-    the old list would open that one. Drivers without a node are compared by their major.
-    """
-    changes = [*_drivers(old, new), *_nodes(old, new, rows)]
-    order = ("recycled", "moved", "gone", "new")
-    return sorted(changes, key=lambda change: (order.index(change.kind), change.name))
-
-
-def _nodes(old: Facts, new: Facts, rows: Catalogue) -> list[Change]:
-    changes = []
-    for name in sorted({*old.by_name, *new.by_name}):
-        before, after = old.by_name.get(name), new.by_name.get(name)
-        if before is None and after is not None:
-            changes.append(Change("new", name, f"{name} is {after.number}"))
-        elif before is not None and (after is None or after.key != before.key):
-            changes.append(_lost(before, after, new, rows))
-    return changes
-
-
-def _lost(before: Node, after: Node | None, new: Facts, rows: Catalogue) -> Change:
-    rule = exact(before)
-    now = meaning(new, rows, rule)
-    text = f"{before.name} {_went(before.number, after.number if after else '')}"
-    if now.nodes or now.driver:
-        holder = now.short if now.nodes else f"{now.driver}'s"
-        text += f"; {before.number} is now {holder}: a list for the old kernel opens that"
-        return Change("recycled", before.name, text)
-    return Change("moved" if after else "gone", before.name, text)
-
-
-def _drivers(old: Facts, new: Facts) -> list[Change]:
-    """Drivers with a moved major and no node on either side: what is plugged in later."""
-    changes = []
-    with_node = {(each.kind, each.major) for each in old.nodes}
-    for major in old.majors:
-        now = new.majors_of(major.kind, major.name)
-        if (major.kind, major.number) in with_node or major.number in now:
-            continue
-        number = f"{major.kind} {major.number}:*"
-        text = f"driver {major.name} {_went(number, f'{major.kind} {now[0]}:*' if now else '')}"
-        taken = ", ".join(new.drivers(major.kind, major.number))
-        if taken:
-            text += f"; {number} is now {taken}: a list for the old kernel opens that"
-        changes.append(Change("recycled" if taken else "moved" if now else "gone", major.name, text))
-    return changes
-
-
-def _went(before: str, after: str) -> str:
-    return f"moved {before} -> {after}" if after else f"is gone ({before})"
 
 
 def exact(node: Node, access: str = "rw") -> Rule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 
 import pytest
@@ -9,7 +11,8 @@ from click.testing import CliRunner
 
 from sampan.cli.devices import command
 from sampan.core.errors import SampanError
-from sampan.devices import catalogue, names, store
+from sampan.devices import catalogue, diff, names, store
+from sampan.devices.facts import Facts
 
 
 def ask(*words: str) -> list[dict[str, str]]:
@@ -54,11 +57,11 @@ def test_who_by_node_and_by_kind() -> None:
 
 def test_diff_says_what_an_old_list_would_open() -> None:
     rows = catalogue.load()
-    changes = names.diff(store.find("qemuarm@5.10"), store.find("qemuarm@6.1"), rows)
+    changes = diff.compare(store.find("qemuarm@5.10"), store.find("qemuarm@6.1"), rows)
     clock = next(change for change in changes if change.name == "rtc0")
     assert clock.kind == "recycled"
     assert clock.text.startswith("rtc0 moved c 253:0 -> c 252:0; c 253:0 is now tpm's")
-    assert names.diff(store.find("qemuarm@6.1"), store.find("qemuarm@6.1"), rows) == []
+    assert diff.compare(store.find("qemuarm@6.1"), store.find("qemuarm@6.1"), rows) == []
 
 
 def test_diff_as_a_gate() -> None:
@@ -77,3 +80,65 @@ def test_the_catalogue_lists_profiles_and_devices() -> None:
     listed = {(row["kind"], row["name"]): row for row in ask("catalogue")}
     assert listed["profile", "gpio"]["danger"] == "high"
     assert "registers" in listed["device", "uio"]["why"]
+
+
+def changed(old: Facts, new: Facts) -> dict[str, diff.Change]:
+    return {change.name: change for change in diff.compare(old, new, catalogue.load())}
+
+
+def without(facts: Facts, *gone: str) -> Facts:
+    return dataclasses.replace(facts, nodes=tuple(node for node in facts.nodes if node.name not in gone))
+
+
+def test_a_device_that_is_gone_leaves_its_number_to_its_driver() -> None:
+    old = store.find("qemuarm@6.1")
+    found = changed(old, without(old, "input/event0", "rtc0", "vga_arbiter"))
+    assert {name: each.kind for name, each in found.items()} == dict.fromkeys(found, "gone") and len(found) == 3
+    assert found["input/event0"].text == (
+        "input/event0 is gone (c 13:64); c 13:64 is still input's, which has no such device here"
+    )
+    assert "c 252:0 is still rtc's" in found["rtc0"].text
+    # Of major 10 each number has a holder of its own.
+    other = dataclasses.replace(old, misc=tuple(each for each in old.misc if each.name != "vga_arbiter"))
+    number = old.by_name["vga_arbiter"].number
+    assert changed(old, without(other, "vga_arbiter"))["vga_arbiter"].text == f"vga_arbiter is gone ({number})"
+
+
+def test_a_device_that_is_gone_and_whose_number_another_driver_took_is_recycled() -> None:
+    old = store.find("qemuarm@6.1")
+    majors = tuple(dataclasses.replace(each, name="watch") if each.name == "rtc" else each for each in old.majors)
+    found = changed(old, without(dataclasses.replace(old, majors=majors), "rtc0"))["rtc0"]
+    assert found.kind == "recycled"
+    assert found.text == "rtc0 is gone (c 252:0); c 252:0 is now watch's: a list for the old kernel opens that"
+
+
+def test_a_driver_with_another_name_and_the_same_devices_is_renamed() -> None:
+    old = store.find("sabrelite@6.1")
+    majors = tuple(dataclasses.replace(each, name="gpio") if each.name == "gpiochip" else each for each in old.majors)
+    found = changed(old, without(dataclasses.replace(old, majors=majors), "gpiochip6"))
+    assert {name: each.kind for name, each in found.items()} == {"gpiochip": "renamed", "gpiochip6": "gone"}
+    assert found["gpiochip"].text == "driver gpiochip is called gpio now; it still holds c 254:*"
+    assert "c 254:6 is still gpio's" in found["gpiochip6"].text
+
+
+def test_a_device_with_another_name_at_the_same_place_is_renamed() -> None:
+    old = store.find("qemuarm@6.1")
+    nodes = tuple(dataclasses.replace(node, name="rtc1") if node.name == "rtc0" else node for node in old.nodes)
+    assert list(changed(old, dataclasses.replace(old, nodes=nodes)).values()) == [
+        diff.Change("renamed", "rtc0", "rtc0 is called rtc1 now; it is still c 252:0")
+    ]
+    elsewhere = tuple(dataclasses.replace(node, of_node="/x") if node.name == "rtc1" else node for node in nodes)
+    assert changed(old, dataclasses.replace(old, nodes=elsewhere))["rtc0"].kind == "recycled"
+
+
+def test_recycled_is_never_said_of_a_driver_that_stayed() -> None:
+    """On all pairs of kernels of a board: what is recycled has another device, or another driver, at its number."""
+    rows, seen = catalogue.load(), 0
+    for old, new in itertools.permutations(store.load_all(), 2):
+        for change in diff.compare(old, new, rows) if old.board == new.board else ():
+            node = old.by_name.get(change.name)
+            if change.kind == "recycled" and node and node.key not in new.by_number:
+                seen += 1
+                rule = names.exact(node)
+                assert not set(names.holders(old, rule)) & set(names.holders(new, rule)), change.text
+    assert seen > 20
