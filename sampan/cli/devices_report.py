@@ -27,8 +27,7 @@ def page(board: str, container: str, out: Path | None) -> None:
     proofs = proof.load_all(facts.board, name)
     target = out or proof.folder(facts.board, name) / f"{facts.kernel}.html"
     write_text(target, report.page(found, proofs))
-    opened = sum(bool(item.access) for item in found.items)
-    print(f"{shown(target)}: {opened} of {len(found.items)} devices open, {len(proofs)} proofs")
+    print(f"{shown(target)}: {' '.join(found.count)}; {len(proofs)} proof{'s' * (len(proofs) != 1)}")
 
 
 COMMANDS = (page,)

@@ -60,6 +60,16 @@ class Plan:
         return algebra.merge(self.model.rules.values()) if self.listed else ()
 
     @property
+    def count(self) -> tuple[str, str]:
+        """How much is open, for a person: the figure, and what it counts. A rule without a device is no device."""
+        if not self.listed:
+            return "everything", "is open: the container has no list of devices"
+        opened = sum(bool(item.node and item.access) for item in self.items)
+        rules = sum(item.node is None for item in self.items)
+        also = f", and {rules} rule{'s' * (rules > 1)} for numbers without a device" if rules else ""
+        return f"{opened} of {len(self.facts.nodes)}", f"devices of the board are open{also}"
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         """Devices that belong in the container's /dev: those it may open, which exist on the board."""
         wanted = [item.node for item in self.items if item.node and set(item.access) & set("rw")]

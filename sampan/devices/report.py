@@ -81,18 +81,13 @@ def _tile(big: str, small: str, kind: str = "") -> str:
 
 
 def _tiles(plan: Plan, proofs: Sequence[Proof]) -> str:
-    opened, devices = _opened(plan), [item for item in plan.items if item.node]
-    risky = [item for item in opened if _danger(item) in ("high", "never")]
+    risky = [item for item in _opened(plan) if _danger(item) in ("high", "never")]
     unsaid = [item for item in risky if not any(why.reason for why in item.why)]
     current = _current(plan, proofs)
     wrong = sum(len(proof.mismatches) for proof in current)
     errors = sum(finding.level == "error" for finding in plan.findings)
-    if not plan.listed:
-        first = _tile("everything", "is open: the container has no list of devices", "bad")
-    else:
-        count = sum(1 for item in opened if item.node)
-        first = _tile(f"{count} of {len(devices)}", "devices of the board are open")
-    because = f"of them without a written reason: {len(unsaid)}" if risky else "devices are open"
+    first = _tile(*plan.count, "" if plan.listed else "bad")
+    because = f"of them without a written reason: {len(unsaid)}" if risky else "among what is open"
     second = _tile(f"{len(risky)} dangerous", because, "bad" if unsaid else "")
     if not current:
         others = sorted({proof.kernel for proof in proofs if proof.kernel != plan.facts.kernel})
@@ -140,7 +135,9 @@ def _group(name: str, items: list[Item]) -> str:
     cells = "".join(_chip(item) for item in few)
     cells += f'<span class="quiet">and {len(opened) - len(few)} more</span>' if len(opened) > len(few) else ""
     cells += "".join(f'<span class="hole" title="{_tip(item)}"></span>' for item in closed)
-    count = f"{len(opened)} open, {len(closed)} closed" if opened else f"{len(closed)} closed"
+    devices = [item for item in opened if item.node]
+    numbers = (len(devices), "open"), (len(closed), "closed"), (len(opened) - len(devices), "without a device")
+    count = ", ".join(f"{number} {what}" for number, what in numbers if number)
     some = " some" if opened else ""
     return f'<div class="group{some}"><h3>{escape(name)}<span>{count}</span></h3><div class="cells">{cells}</div></div>'
 

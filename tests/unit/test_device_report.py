@@ -132,8 +132,23 @@ def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     done = CliRunner().invoke(
         command, ["report", "--board", "qemuarm@6.1", "--container", "clock"], catch_exceptions=False
     )
-    assert "10 of 102 devices open, 0 proofs" in done.output
-    assert (tmp_path / "qemuarm/devices/clock/6.1.0-50-armmp.html").is_file()
+    said = "9 of 101</b><span>devices of the board are open, and 1 rule for numbers without a device"
+    assert said.replace("</b><span>", " ") + "; 0 proofs\n" in done.output
+    text = (tmp_path / "qemuarm/devices/clock/6.1.0-50-armmp.html").read_text()
+    assert said in text
+    groups = [re.findall(r"(\d+) (open|closed|without a device)", group) for group in re.findall("<h3>.*?</h3>", text)]
+    count = {what: sum(int(n) for each in groups for n, of in each if of == what) for what in ("open", "closed")}
+    assert count == {"open": 9, "closed": 101 - 9}
+    assert sum(("1", "without a device") in each for each in groups) == 1  # c 136:*, the ptys to come
+
+
+def test_everything_open_is_counted_as_that_on_the_command_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
+    argv = ["report", "--board", "qemuarm@6.1", "--container", "app_bash"]
+    done = CliRunner().invoke(command, argv, catch_exceptions=False)
+    assert "everything is open: the container has no list of devices; 0 proofs" in done.output
 
 
 def test_the_build_resolves_every_container_of_an_image(tmp_path: Path) -> None:
