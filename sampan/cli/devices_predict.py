@@ -44,12 +44,12 @@ def predict(map_: Path | None, config: Path | None, dtb: Path | None, board: str
 
 
 def _majors(path: Path, config: Path | None, facts: Facts | None) -> list[dict[str, str]]:
-    functions = predictor.read(path)
+    functions, unknown = predictor.read(path)
     text = read_text(config) if config else ""
     if lost := predictor.missing(text, functions):
         raise SampanError(f"{config}: {lost[0]} is built in there, and not in {path}", hint="are they of one kernel?")
     rows = []
-    for major in predictor.majors(functions):
+    for major in predictor.majors(functions, unknown):
         number = f"{major.kind} {major.number}"
         if major.otherwise != major.number:
             number += f" or {major.otherwise}"

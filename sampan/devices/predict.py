@@ -10,7 +10,7 @@ Sources: fs/char_dev.c (find_dynamic_major), block/genhd.c (register_blkdev), in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +40,7 @@ class Init(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     char: Names = ()  #: names in /proc/devices, in the order they are registered
     block: Names = ()
     probe: bool = False  #: registered only when a device is there
+    proof: dict[str, str] = {}  #: name -> symbol without which a kernel is too old to register the name
     config: str  #: of the kernel, without CONFIG_
     source: Annotated[str, Meta(min_length=1)]  #: file of Linux
 
@@ -79,14 +80,25 @@ def _function(name: str) -> str:
     return found["name"] if found else name
 
 
-def majors(functions: Iterable[str]) -> list[Major]:
-    """Dynamic majors that these init functions take, one after the other."""
+def unknown(text: str) -> set[str]:
+    """Names that the kernel of a System.map is too old to register, though it has their init function."""
+    symbols = set(re.findall(r" [tT] (\w+)$", text, re.MULTILINE))
+    return {name for row in table().values() for name, symbol in row.proof.items() if symbol not in symbols}
+
+
+def majors(functions: Iterable[str], unregistered: Container[str] = ()) -> list[Major]:
+    """Dynamic majors that these init functions take, one after the other, but for the names `unregistered`.
+
+    Of two functions of one name (hid and usbhid both have a hid_init) the first is meant: the core is linked first.
+    """
     rows = table()
     taken: list[Major] = []
     extra: dict[Kind, int] = {"c": 0, "b": 0}
-    for function in functions:
+    for function in dict.fromkeys(functions):
         row = rows.get(function)
         for kind, name in _registered(row) if row else ():
+            if name in unregistered:
+                continue
             if row and row.probe:
                 extra[kind] += 1
                 continue
@@ -135,6 +147,7 @@ def against(predicted: Iterable[Major], facts: Facts) -> list[Check]:
     return [Check(major, tuple(facts.majors_of(major.kind, major.name))) for major in predicted]
 
 
-def read(path: Path) -> list[str]:
-    """Init functions of a file."""
-    return initcalls(read_text(path), str(path))
+def read(path: Path) -> tuple[list[str], set[str]]:
+    """Init functions of a file, and the names that its kernel is too old to register."""
+    text = read_text(path)
+    return initcalls(text, str(path)), unknown(text)
