@@ -28,6 +28,7 @@ DANGERS: tuple[Danger, ...] = ("harmless", "shared", "high", "never")
 _SPAN = r"(?:\*|[0-9]+(?:-[0-9]+)?)"
 _NUMBERS = re.compile(rf"({_SPAN}):({_SPAN})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+Source = Annotated[str, Meta(pattern=r"^\w[\w./-]*$")]  #: a path
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -58,7 +59,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reaches: tuple[Text, ...] = ()  #: devices through which the same hardware is reached
     partners: tuple[Text, ...] = ()  #: devices without which it is of no use
     caps: tuple[Text, ...] = ()  #: capabilities without which it is of no use
-    source: Text  #: where in the kernel's source the row is from
+    source: Source  #: where in the kernel's source the row is from
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -136,6 +137,8 @@ def load(path: Path | None = None) -> Catalogue:
         if key not in ("device", "profile"):
             hint = did_you_mean(key, ["device", "profile"])
             raise SampanError(f"{path}: {key}: unknown table", hint=hint, code=EXIT_USAGE)
+        if not isinstance(data[key], dict):
+            raise SampanError(f"{path}: {key}: no table: [{key}.NAME] begins a row", code=EXIT_USAGE)
     devices: dict[str, Device] = {}
     profiles: dict[str, Profile] = {}
     for name, row in data.get("device", {}).items():

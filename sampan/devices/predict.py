@@ -70,6 +70,9 @@ def initcalls(text: str, source: str) -> list[str]:
     if not found:
         hint = "Debian's is in the -dbg package; a Yocto build has it in its kernel-dev package and build folder"
         raise SampanError(f"{source}: no initcalls: it is no System.map, or a stub of one", hint=hint, code=EXIT_USAGE)
+    if not text.endswith("\n"):
+        hint = "drivers that come later would be left out: copy it again"
+        raise SampanError(f"{source}: cut short: its last line has no end", hint=hint, code=EXIT_USAGE)
     if all(address == 0 for address, _ in found):
         raise SampanError(f"{source}: addresses are hidden: save /proc/kallsyms as root", code=EXIT_USAGE)
     return [name for _, name in sorted(found, key=lambda each: each[0])]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sampan.core.errors import SampanError
-from sampan.devices import catalogue, store
+from sampan.devices import catalogue, policyfile, store
 from sampan.devices.catalogue import load
 
 FACTS = store.load_all()
@@ -74,6 +74,9 @@ devices = ["null"]
     [
         ('source = "mem.c"', "", "device.null: source: missing"),
         ('source = "mem.c"', 'source = ""', "device.null: source: "),
+        ('source = "mem.c"', 'source = " "', "device.null: source: "),
+        (ROW, 'device = ["null"]', "device: no table"),
+        (ROW, "device = {null = 1}", "device.null: "),
         ("nodes =", "node =", "device.null: node: unknown key.*\n.*did you mean 'nodes'"),
         ('"harmless"', '"harmles"', "device.null: danger: 'harmles' is not one of .*\n.*did you mean 'harmless'"),
         ('"harmless"', '"high"', "a reason belongs"),
@@ -106,3 +109,10 @@ def test_a_wrong_row(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(SampanError) as caught:
         catalogue.load(path)
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_lint_knows_the_capabilities_of_every_row() -> None:
+    """Of what is kept, lint infers what is lost; one that it does not know would never be missed."""
+    wanted = {cap for row in catalogue.load().devices.values() for cap in row.caps}
+    kept = policyfile.loads("lxc.cap.keep = kill\n", "config")
+    assert wanted and wanted <= kept.lost_caps

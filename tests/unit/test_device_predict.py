@@ -103,6 +103,7 @@ def test_names_of_both_forms_and_the_extended_range() -> None:
     [
         ("ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n", "no initcalls"),
         ("0000000000000000 d __initcall__kmod_a__1_1_rtc_init4\n", "addresses are hidden"),
+        ("c0f00004 t __initcall_gpiolib_dev_init1\nc0f0", "cut short"),
     ],
 )
 def test_what_is_no_map_is_refused(text: str, message: str) -> None:
