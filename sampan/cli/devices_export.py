@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.devices import export as writers
 from sampan.devices import guard as guards
 from sampan.devices import naming, policyfile
+
+_PATH = re.compile(r"/[A-Za-z0-9._/-]+")
 
 
 @click.command("export")
@@ -24,8 +27,12 @@ def export(board: str, container: str | None, profiles: tuple[str, ...], form: s
     if form == "guard":
         click.echo(guards.script(found), nl=False)
         return
-    if guard and not guard.startswith("/"):
-        raise SampanError(f"--guard {guard}: hooks need an absolute path on the target", code=EXIT_USAGE)
+    if guard and not _PATH.fullmatch(guard):
+        raise SampanError(
+            f"--guard {guard!r}: hooks need an absolute path on the target",
+            hint="of letters, digits and . _ - / alone: systemd and shells act on others",
+            code=EXIT_USAGE,
+        )
     click.echo(writers.FORMATS[form](found, guard), nl=False)
     for text in writers.lost(found, form, guard):
         click.echo(f"note: {text}", err=True)

@@ -119,6 +119,7 @@ FORMATS: dict[str, Callable[[Resolved, str], str]] = {
 
 _NODES_ONLY = ("cdi", "udev")
 _NO_HOOK = ("docker", "udev")
+_BY_NAME = ("systemd", "udev")  # looked up anew on the target
 
 
 def lost(found: Resolved, form: str, guard: str) -> list[str]:
@@ -130,6 +131,10 @@ def lost(found: Resolved, form: str, guard: str) -> list[str]:
     ]
     if guard and form in _NO_HOOK:
         said.append(f"{form} has no hook: run {guard} before each start")
+    elif not guard and form not in _BY_NAME:
+        said.append(
+            "nothing refuses a start when a number is another device's: write --format guard, give --guard PATH"
+        )
     return said
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from sampan import __version__
 from sampan.devices.finding import LINTS, Finding
@@ -43,7 +44,7 @@ def as_sarif(findings: Sequence[Finding]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": each.path},
+                        "artifactLocation": {"uri": quote(each.path)},
                         "region": {"startLine": each.line},
                     }
                 }

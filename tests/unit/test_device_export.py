@@ -64,7 +64,7 @@ def test_cdi_and_udev(found: resolve.Resolved) -> None:
     nodes = device["containerEdits"]["deviceNodes"]
     assert {"path": "/dev/vda", "type": "b", "major": 254, "minor": 0, "permissions": "rm"} in nodes
     assert 'SUBSYSTEM=="rtc", KERNEL=="rtc0", TAG+="sampan"' in export.udev(found, "")
-    assert export.lost(found, "cdi", "") == ["cdi cannot say c 136:* rw (pts)"]
+    assert export.lost(found, "cdi", "/g") == ["cdi cannot say c 136:* rw (pts)"]
     assert export.lost(found, "docker", "/g") == ["docker has no hook: run /g before each start"]
     assert export.lost(found, "oci", "/g") == []
 
@@ -130,8 +130,25 @@ def test_on_the_command_line() -> None:
     done = CliRunner().invoke(command, [*argv, "lxc1", "--guard", "/etc/g"], catch_exceptions=False)
     assert "lxc.hook.pre-start = /etc/g\nlxc.cgroup.devices.deny = a\n" in done.output
     assert "node char/252:0 'rtc0'" in CliRunner().invoke(command, [*argv, "guard"]).output
-    with pytest.raises(SampanError, match="absolute path"):
-        CliRunner().invoke(command, [*argv, "oci", "--guard", "g"], catch_exceptions=False)
+    for path in ("g", "/etc/my guard", "/etc/g\nlxc.cap.keep = sys_admin", "/etc/%n"):
+        with pytest.raises(SampanError, match="absolute path"):
+            CliRunner().invoke(command, [*argv, "oci", "--guard", path], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+def test_numbers_that_nothing_checks_are_said(form: str) -> None:
+    argv = ["export", "--board", BOARD, "--profile", "rtc", "--format", form]
+    said = CliRunner().invoke(command, argv, catch_exceptions=False).stderr
+    assert ("nothing refuses a start" in said) == (form not in ("systemd", "udev"))
+    assert "nothing refuses" not in CliRunner().invoke(command, [*argv, "--guard", "/g"], catch_exceptions=False).stderr
+
+
+def test_numbers_in_a_unit_become_names(tmp_path: Path) -> None:
+    unit = tmp_path / "x.service"
+    unit.write_text("[Service]\nDeviceAllow=/dev/char/252:0 r\nDeviceAllow=char-254 rw\n")
+    done = CliRunner().invoke(command, ["import", "--board", BOARD, str(unit)], catch_exceptions=False)
+    rules = [line.partition(" = ")[2] for line in done.output.splitlines() if line.startswith("lxc.")]
+    assert rules == ["a", "/dev/rtc0 r", "c 254:* rw"]
 
 
 @pytest.mark.parametrize("text", ["--device /dev/rtc0\n--privileged\n", "--device-cgroup-rule 'c 1:3 rwx'\n"])

@@ -254,6 +254,10 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert {"lint", "level", "path", "line", "message"} == set(rows[0])
     sarif = json.loads(run(command, ["lint", "--format", "sarif", str(bad)]).output)["runs"][0]
     assert sarif["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 2
+    spaced = tmp_path / "a b%.conf"
+    spaced.write_text(allow("c 254:0 rw"))
+    text = run(command, ["lint", "--format", "sarif", str(spaced)]).output
+    assert "/a%20b%25.conf" in text, "a URI, not a path"
     for result in sarif["results"]:
         assert sarif["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
     for path in (tmp_path / "none", tmp_path):
