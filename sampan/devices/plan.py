@@ -89,14 +89,18 @@ def make(container: str, policy: Policy, facts: Facts, rows: Catalogue) -> Plan:
 
 
 def facts_of(board: str, kernel: str, policy: Policy) -> Facts | None:
-    """Facts of the kernel an image is built with. None when there are none and no name needs them."""
+    """Facts of the kernel an image is built with. None when there are none and no name needs them.
+
+    Those of a near kernel are no substitute: a driver more, and every number below it is another.
+    """
     if (board, kernel) in store.names():
         return store.load(board, kernel)
     asked = next((entry for entry in policy.entries if entry.form == "name"), None)
     if asked:
         raise SampanError(
             f"{policy.path}:{asked.line}: {asked.text}: there are no facts of {board} under Linux {kernel}",
-            hint=f"`sampan devices probe qemu:{board}`, or `sampan devices record`, makes them",
+            hint=f"take the container out of rootfs.containers for one build, and record them: "
+            f"`sampan devices probe qemu:{board}`",
             code=EXIT_USAGE,
         )
     return None
