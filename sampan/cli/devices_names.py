@@ -15,6 +15,8 @@ from sampan.devices.facts import Facts
 _json = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 _board = click.option("--board", "boards", multiple=True, metavar="BOARD[@KERNEL]", help="Ask only this one.")
 
+_all = click.option("--all", "everything", is_flag=True, help="A line for each board and kernel, and the hardware.")
+
 
 def chosen(boards: tuple[str, ...]) -> list[Facts]:
     """Facts of the boards a person named; all that are recorded when none."""
@@ -49,8 +51,9 @@ def _print(rows: list[dict[str, str]], as_json: bool) -> None:
 @click.command("why")
 @click.argument("number", nargs=-1, required=True, metavar="NUMBER")
 @_board
+@_all
 @_json
-def why(number: tuple[str, ...], boards: tuple[str, ...], as_json: bool) -> None:
+def why(number: tuple[str, ...], boards: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Tell what NUMBER (c 252:0) is, on every known board and kernel."""
     rule = names.parse_number(" ".join(number))
     rows = []
@@ -58,7 +61,16 @@ def why(number: tuple[str, ...], boards: tuple[str, ...], as_json: bool) -> None
         found = names.meaning(facts, catalogue.load(), rule)
         place = names.where(facts, found.nodes[0]) if len(found.nodes) == 1 else ""
         rows.append({"board": facts.board, "kernel": facts.kernel, "device": found.short, "where": place})
-    _print(rows, as_json)
+    _print(rows if boards or everything or as_json else _grouped(rows, "device"), as_json)
+
+
+def _grouped(rows: list[dict[str, str]], by: str) -> list[dict[str, str]]:
+    """One row for each answer, the most common first, with the boards in a few words."""
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(row[by], []).append(f"{row['board']}@{row['kernel']}")
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [{by: answer, "on": names.kernels(found, 4)} for answer, found in ordered]
 
 
 @click.command("who")

@@ -9,12 +9,12 @@ from sampan.devices import symbols
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts, Node
 from sampan.devices.finding import Finding, Level
-from sampan.devices.names import NOTHING, Meaning, meaning
+from sampan.devices.names import NOTHING, Meaning, kernels, meaning
 from sampan.devices.policyfile import Entry, Policy
 
 DISKS = frozenset({"scsi-disk", "virtio-disk", "mmc", "nvme-disk", "mtd", "mtdblock"})
 WATCHDOGS = frozenset({"watchdog", "watchdog-legacy"})
-_SHOWN = 3  #: boards named in one message
+_SHOWN = 3  #: devices named as dangerous
 
 
 class RuleLint:
@@ -83,13 +83,13 @@ class RuleLint:
     def _number(self, rule: Rule) -> Iterator[Finding]:
         names: dict[str, list[str]] = {}
         for facts in self.boards:
-            names.setdefault(self.meanings[facts.name].short, []).append(facts.name)
+            names.setdefault(self.meanings[facts.name].brief, []).append(facts.name)
         summary = _summary(names)
         if is_dynamic(rule) and not self.rows.of_number(rule.kind, rule.major or 0, rule.minor):
             text = f"this number is given out while the kernel boots: {summary}; write the name instead"
             yield self.say("dynamic-literal", "error", text)
         if rule.minor is not None and (len(self.kinds) > 1 or len(self._prefixes()) > 1):
-            yield self.say("names-another-device", "error", summary)
+            yield self.say("names-another-device", "error", f"not one device everywhere: {_apart(names, rule)}")
         if rule.minor is not None:
             yield from self._moves(rule)
 
@@ -118,9 +118,9 @@ class RuleLint:
                 lacking.append(facts.name)
         if lacking and len(lacking) == len(self.boards):
             level: Level = "note" if self.entry.optional else "error"
-            yield self.say("unresolved", level, "no such device on " + _boards(lacking))
+            yield self.say("unresolved", level, "no such device on " + kernels(lacking))
         elif lacking and rule is None:
-            yield self.say("unresolved", "note", "no such device on " + _boards(lacking))
+            yield self.say("unresolved", "note", "no such device on " + kernels(lacking))
 
     def _danger(self) -> Iterator[Finding]:
         worst = [name for name in sorted(self.kinds) if self.rows.devices[name].danger in ("high", "never")]
@@ -140,7 +140,7 @@ class RuleLint:
             if any(facts.is_console(*node.key) for node in self.nodes[facts.name]) or "console" in self.kinds
         ]
         if consoles:
-            yield self.say("host-owned", "error", f"the console of the host on {_boards(consoles)}")
+            yield self.say("host-owned", "error", f"the console of the host on {kernels(consoles)}")
         if self.kinds & DISKS and not self.entry.reason:
             yield self.say("host-owned", "warning", "a disk or flash of the host; say in `# reason: ...` whose it is")
         if self.kinds & WATCHDOGS and not self.entry.reason:
@@ -165,14 +165,15 @@ def is_dynamic(rule: Rule) -> bool:
     return 234 <= rule.major <= 254 or 384 <= rule.major <= 511
 
 
+def _apart(names: dict[str, list[str]], rule: Rule) -> str:
+    """What a number is, from the most common; `why` tells where."""
+    ordered = sorted(names, key=lambda name: (name == NOTHING, -len(names[name]), name))
+    more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
+    return f"{', '.join(ordered[:4])}{more}; `sampan devices why {rule.kind} {rule.major}:{rule.minor}` tells where"
+
+
 def _summary(names: dict[str, list[str]]) -> str:
-    """`gpiochip0 on 31 kernels (qemuarm@6.1..., ...), nothing on 9`."""
+    """`gpiochip0 on 17 boards (qemuarm, sabrelite, +15), nothing on 9 boards (...)`."""
     ordered = sorted(names.items(), key=lambda item: (item[0] == NOTHING, -len(item[1]), item[0]))
-    texts = [f"{name} on {_boards(boards, 1)}" for name, boards in ordered[:4]]
+    texts = [f"{name} on {kernels(boards)}" for name, boards in ordered[:4]]
     return "; ".join(texts) + (f"; {len(ordered) - 4} more" if len(ordered) > 4 else "")
-
-
-def _boards(names: list[str], shown: int = _SHOWN) -> str:
-    if len(names) <= shown:
-        return ", ".join(names)
-    return f"{len(names)} kernels ({', '.join(names[:shown])}...)"

@@ -30,6 +30,11 @@ class Meaning:
             return ", ".join(node.name for node in self.nodes)
         return f"no device; the number is {self.driver}'s" if self.driver else NOTHING
 
+    @property
+    def brief(self) -> str:
+        """The same for a list of many: `rtc's` is a number of that driver without a device."""
+        return f"{self.driver}'s" if self.driver and not self.nodes else self.short
+
 
 def meaning(facts: Facts, rows: Catalogue, rule: Rule) -> Meaning:
     """What a rule's numbers are under these facts."""
@@ -57,6 +62,17 @@ def holders(facts: Facts, rule: Rule) -> tuple[str, ...]:
         if tty.major == rule.major and tty.first <= rule.minor <= tty.last and tty.prefix in drivers:
             return (tty.prefix,)
     return drivers
+
+
+def kernels(names: list[str], shown: int = 2) -> str:
+    """Many BOARD@KERNEL in a few words: `12 boards (qemuarm, sabrelite, +10)`; up to three as they are."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    boards = list(dict.fromkeys(name.partition("@")[0] for name in names))
+    if len(boards) == 1:
+        return f"{len(names)} kernels of {boards[0]}"
+    more = f", +{len(boards) - shown}" if len(boards) > shown else ""
+    return f"{len(boards)} boards ({', '.join(boards[:shown])}{more})"
 
 
 def where(facts: Facts, node: Node) -> str:

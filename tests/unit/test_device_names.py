@@ -39,6 +39,22 @@ def test_a_number_says_who_holds_it_without_a_node() -> None:
     assert answer["device"] == "no device; the number is ttyAMA's"
 
 
+def test_why_has_a_line_for_each_answer_and_all_on_demand() -> None:
+    lines = CliRunner().invoke(command, ["why", "c 252:0"], catch_exceptions=False).output.splitlines()[2:]
+    assert len(lines) == len({row["device"] for row in ask("why", "c 252:0")}) < 10
+    assert lines[0].startswith("rtc0 ") and lines[0].endswith("(ast2600-evb, cubieboard, highbank, midway, +7)")
+    assert max(map(len, lines)) <= 120
+    everything = CliRunner().invoke(command, ["why", "c 252:0", "--all"], catch_exceptions=False).output
+    assert len(everything.splitlines()) == 2 + len(store.names()) and "rtc-pl031, /pl031@9010000" in everything
+
+
+def test_many_kernels_in_a_few_words() -> None:
+    assert names.kernels(["pc@1", "pc@2", "raspi0@1"]) == "pc@1, pc@2, raspi0@1"
+    assert names.kernels([f"pc@{n}" for n in range(4)]) == "4 kernels of pc"
+    assert names.kernels(["a@1", "b@1", "b@2", "c@1", "d@1"]) == "4 boards (a, b, +2)"
+    assert names.kernels(["a@1", "a@2", "b@1", "b@2"]) == "2 boards (a, b)"
+
+
 def test_one_number_two_kinds_of_uart() -> None:
     answers = {answer["board"]: answer for answer in ask("why", "c 204:64")}
     assert answers["smdkc210"]["device"] == "ttySAC0"
