@@ -211,12 +211,23 @@ def _oci(text: str, path: str) -> Policy:
         raise SampanError(f"{path}:{error.lineno}: not JSON: {error.msg}", code=EXIT_USAGE) from error
     except (AttributeError, TypeError) as error:
         raise SampanError(f"{path}: no OCI configuration: {error}", code=EXIT_USAGE) from error
-    places = [text.count("\n", 0, found.start()) + 1 for found in _ALLOW.finditer(text)]
-    lines = places if len(places) == len(devices) else [1] * len(devices)
+    lines = _oci_lines(text, devices)
     policy = Policy(path, "oci", [_oci_entry(line, device) for line, device in zip(lines, devices, strict=True)])
     if isinstance(bounding, list):
         policy.lost_caps = _CAPS - {str(cap).lower().removeprefix("cap_") for cap in bounding}
     return policy
+
+
+def _oci_lines(text: str, devices: list[dict[str, Any]]) -> list[int]:
+    """Where each object is: at its `allow`; one without has the line of the one before."""
+    places = [text.count("\n", 0, found.start()) + 1 for found in _ALLOW.finditer(text)]
+    if len(places) != sum("allow" in device for device in devices):
+        return [1] * len(devices)
+    lines, line = [], 1
+    for device in devices:
+        line = places.pop(0) if "allow" in device else line
+        lines.append(line)
+    return lines
 
 
 def _oci_entry(line: int, device: dict[str, Any]) -> Entry:

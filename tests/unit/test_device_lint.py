@@ -212,6 +212,13 @@ def test_oci_devices_that_runtimes_refuse(device: dict[str, object]) -> None:
     assert "parse" in {name for name, _ in found(oci(device), ARM)}
 
 
+def test_an_oci_device_without_allow_leaves_the_lines_of_others() -> None:
+    rule = {"type": "c", "major": 1, "minor": 3, "access": "rw"}
+    text = oci({"allow": True} | rule, rule, {"allow": True} | rule | {"major": 254, "minor": 0})
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if '"allow"' in line]
+    assert {("parse", lines[1]), ("dynamic-literal", lines[2])} <= found(text, ARM)
+
+
 def test_oci_devices_that_runtimes_take() -> None:
     rule = {"allow": True, "access": "rw"}
     assert found(oci(rule | {"type": "u", "major": 1, "minor": 3}), ARM) == set()
