@@ -10,7 +10,6 @@ from SCons.Scanner import ScannerBase
 
 from sampan.build import imports, session
 
-#: What a C source includes is no input of a step that reads it as text.
 NO_SCANNER = ScannerBase(lambda node, env, path: [], name="none")
 
 
@@ -20,13 +19,15 @@ def shown_action(env, command, word, subject="$TARGET"):
     return Action(command) if env["WHOLE"] else Action(command, f"  {word:<8} {subject}")
 
 
-def step(env, word, target, source, module, args, tools=(), inputs=()):
+def step(env, word, target, source, module, args, tools=(), inputs=(), as_text=False):
     """`word` is shown as the step runs; `tools` are names of programs; `inputs` are further dependencies.
+
+    What a source names is an input too (the files of a manifest), but for one read `as_text`: a C source includes.
 
     Where the interpreter lies is no reason to build again ($( to $)): which one it is, is.
     """
     action = env.ShownAction(f"$($PYTHON$) -m {module} {args}", word)
-    nodes = env.Command(target, source, action, source_scanner=NO_SCANNER)
+    nodes = env.Command(target, source, action, source_scanner=NO_SCANNER if as_text else None)
     made = imports.of(module)
     programs = [path for path in map(session.tool, tools) if path]
     env.Depends(nodes, [env.File(str(path)) for path in (*made.files, *made.packages, *programs)])

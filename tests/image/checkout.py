@@ -93,6 +93,8 @@ class Checkout:
         found = {}
         for path in sorted(self.build.rglob("*")):
             name = path.relative_to(self.build)
+            if any(part.endswith((".tmp", ".tmp.d")) for part in name.parts):
+                continue  # what was being written when a build was killed
             if path.is_file() and name.parts[0] not in _NO_OUTPUT and path.name != "rootfs.sources":
                 found[name.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
