@@ -256,6 +256,9 @@ def docker(tmp_path: Path) -> Iterator[str]:
             yield client
         finally:
             process.terminate()
+            process.wait()
+            # A daemon that could not start leaves its folder mounted on itself.
+            subprocess.run(["umount", "-l", tmp_path / "data"], stderr=subprocess.DEVNULL, check=False)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the image's x86-64 busybox on the host")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sys
@@ -50,13 +51,15 @@ def boards(
             (folder / "bin" / "sampan").chmod(0o755)
         return running[-1]
 
-    try:
-        yield make
-    finally:
-        for board in running:
-            board.close()
-        for path in SENT:
-            shutil.rmtree(path, ignore_errors=True)
+    with Path("/tmp/sampan-sent.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # the places of what is sent are the host's own here
+        try:
+            yield make
+        finally:
+            for board in running:
+                board.close()
+            for path in SENT:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def ask(board: Board) -> tuple[str, list[str]]:

@@ -66,7 +66,8 @@ def judge(lab: Lab, name: str, before: set[str], turn: int) -> None:
         if started.returncode:
             assert "already" in started.stderr, started.stderr
             assert state["state"] != "STOPPED"
-        lab.ok("stop", "-k", name)
+        stopped = lab.sampan("stop", "-k", name)  # what was killed in its stop may just have ended
+        assert stopped.returncode == 0 or (started.returncode and "not running" in stopped.stderr), stopped.stderr
     else:
         refused = lab.sampan("destroy", name)
         if refused.returncode:
