@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from sampan.config.rules import Access, Rule
 from sampan.core.errors import SampanError
+from sampan.devices import expectations
 from sampan.devices.algebra import covers
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts
@@ -25,6 +26,7 @@ def check(policy: Policy, boards: list[Facts], rows: Catalogue, shipped: dict[st
     built with, where that is known.
     """
     found = [*_stale(policy, boards, shipped or {}), *_forms(policy), *_pairs(policy)]
+    found += expectations.findings(policy, boards, rows)
     lints = []
     for entry in policy.entries:
         if entry.verb == "allow" and entry.form in ("number", "name"):
@@ -136,7 +138,7 @@ def _within(lint: RuleLint, other: RuleLint) -> bool:
     one = rule.minor is not None if rule else re.fullmatch(r"/dev/[^*?[]+", lint.entry.symbol) is not None
     if not one or not any(lint.nodes.values()):
         return False
-    return all(set(found) <= set(other.nodes[board]) for board, found in lint.nodes.items())
+    return all(set(found) <= set(other.nodes.get(board, ())) for board, found in lint.nodes.items())
 
 
 def _mknod(policy: Policy) -> Iterator[Finding]:

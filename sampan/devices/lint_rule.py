@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sampan.config.rules import Access, Rule
-from sampan.devices import symbols
+from sampan.devices import expectations, symbols
 from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts, Node
 from sampan.devices.finding import Finding, Level
-from sampan.devices.names import NOTHING, Meaning, kernels, meaning
-from sampan.devices.policyfile import Entry, Policy
+from sampan.devices.names import NOTHING, Meaning, kernels, meaning, summary
+from sampan.devices.policyfile import Entry, Expected, Policy
 
 DISKS = frozenset({"scsi-disk", "virtio-disk", "mmc", "nvme-disk", "mtd", "mtdblock"})
 WATCHDOGS = frozenset({"watchdog", "watchdog-legacy"})
@@ -22,10 +22,29 @@ class RuleLint:
 
     def __init__(self, policy: Policy, entry: Entry, boards: list[Facts], rows: Catalogue) -> None:
         self.policy, self.entry, self.boards, self.rows = policy, entry, boards, rows
+        self.held: Expected | None = None  #: the line that refuses a start where the number is another device's
+        self.elsewhere = False  #: is it another device's on some board?
+        self._hold()
         self.meanings: dict[str, Meaning] = {}  #: by board, of a numeric rule
         self.nodes: dict[str, list[Node]] = {}  #: by board
         self.kinds: set[str] = set()  #: rows of the catalogue
         self._look()
+
+    def _hold(self) -> None:
+        """A number with an expect line is judged by the boards where it is what the line says: no other starts.
+
+        A line that is right on no board holds nothing.
+        """
+        rule = self.entry.rule
+        lines = expectations.about(self.policy.expected, rule) if rule else []
+        agreeing = [
+            facts for facts in self.boards if rule and all(expectations.true(line, rule, facts) for line in lines)
+        ]
+        if lines and agreeing and rule:
+            self.held = lines[0]
+            others = [facts for facts in self.boards if facts not in agreeing]
+            self.elsewhere = any(meaning(facts, self.rows, rule).brief != NOTHING for facts in others)
+            self.boards = agreeing
 
     def _look(self) -> None:
         rule = self.entry.rule
@@ -84,9 +103,13 @@ class RuleLint:
         names: dict[str, list[str]] = {}
         for facts in self.boards:
             names.setdefault(self.meanings[facts.name].brief, []).append(facts.name)
-        summary = _summary(names)
-        if is_dynamic(rule) and not self.rows.of_number(rule.kind, rule.major or 0, rule.minor):
-            text = f"this number is given out while the kernel boots: {summary}; write the name instead"
+        dynamic = is_dynamic(rule) and not self.rows.of_number(rule.kind, rule.major or 0, rule.minor)
+        if self.held and (dynamic or self.elsewhere):
+            name, line = self.held.name, self.held.line
+            text = f"sampan starts only where this is {name}, by line {line}; LXC passes over that line"
+            yield self.say("dynamic-literal" if dynamic else "names-another-device", "note", text)
+        elif dynamic:
+            text = f"this number is given out while the kernel boots: {summary(names)}; write the name instead"
             yield self.say("dynamic-literal", "error", text)
         if rule.minor is not None and (len(self.kinds) > 1 or len(self._prefixes()) > 1):
             yield self.say("names-another-device", "error", f"not one device everywhere: {_apart(names, rule)}")
@@ -105,7 +128,7 @@ class RuleLint:
                 if node and not rule.concerns(*node.key):
                     others.setdefault(node.number, []).append(facts.name)
             if others:
-                yield self.say("differs-between-boards", "warning", f"{name} is elsewhere {_summary(others)}")
+                yield self.say("differs-between-boards", "warning", f"{name} is elsewhere {summary(others)}")
 
     def _missing(self) -> Iterator[Finding]:
         rule = self.entry.rule
@@ -170,10 +193,3 @@ def _apart(names: dict[str, list[str]], rule: Rule) -> str:
     ordered = sorted(names, key=lambda name: (name == NOTHING, -len(names[name]), name))
     more = f" and {len(ordered) - 4} more" if len(ordered) > 4 else ""
     return f"{', '.join(ordered[:4])}{more}; `sampan devices why {rule.kind} {rule.major}:{rule.minor}` tells where"
-
-
-def _summary(names: dict[str, list[str]]) -> str:
-    """`gpiochip0 on 17 boards (qemuarm, sabrelite, +15), nothing on 9 boards (...)`."""
-    ordered = sorted(names.items(), key=lambda item: (item[0] == NOTHING, -len(item[1]), item[0]))
-    texts = [f"{name} on {kernels(boards)}" for name, boards in ordered[:4]]
-    return "; ".join(texts) + (f"; {len(ordered) - 4} more" if len(ordered) > 4 else "")

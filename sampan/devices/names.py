@@ -75,6 +75,13 @@ def kernels(names: list[str], shown: int = 2) -> str:
     return f"{len(boards)} boards ({', '.join(boards[:shown])}{more})"
 
 
+def summary(names: dict[str, list[str]]) -> str:
+    """`gpiochip0 on 17 boards (qemuarm, sabrelite, +15), nothing on 9 boards (...)`."""
+    ordered = sorted(names.items(), key=lambda item: (item[0] == NOTHING, -len(item[1]), item[0]))
+    texts = [f"{name} on {kernels(boards)}" for name, boards in ordered[:4]]
+    return "; ".join(texts) + (f"; {len(ordered) - 4} more" if len(ordered) > 4 else "")
+
+
 def where(facts: Facts, node: Node) -> str:
     """What tells this device from its kind: driver and place."""
     place = node.of_node or ("" if node.path.startswith("/devices/virtual/") else node.path)

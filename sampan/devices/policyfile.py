@@ -22,6 +22,7 @@ Format = Literal["lxc", "oci", "systemd", "docker"]
 Form = Literal["all", "number", "name", "wrong"]
 
 _LXC = re.compile(r"lxc\.cgroup2?\.devices\.(?P<verb>allow|deny)")
+_EXPECT = "sampan.devices.expect"
 _PROFILE = re.compile(r"profile:\S+(?: [rwm]{1,3})?")
 _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
 _UNIT = re.compile(r"^(\[(Service|Unit|Slice|Scope)\]|Device(Allow|Policy)\s*=)", re.MULTILINE)
@@ -65,6 +66,17 @@ class Entry:
         return self.text.endswith(" optional")
 
 
+@dataclass(frozen=True)
+class Expected:
+    """A number with its name, which sampan compares with the running kernel before a start."""
+
+    line: int
+    text: str  #: as written
+    rule: Rule | None = None  #: its numbers alone count; None when it is wrong
+    name: str = ""  #: of the node; of the driver when the minor is `*`
+    wrong: str = ""
+
+
 @dataclass
 class Policy:
     """The device rules of one file, in their order."""
@@ -72,6 +84,7 @@ class Policy:
     path: str
     format: Format
     entries: list[Entry] = field(default_factory=list)
+    expected: list[Expected] = field(default_factory=list)
     lost_caps: frozenset[str] = frozenset()  #: capabilities (lower case, no cap_) the container has not
 
     @property
@@ -127,6 +140,13 @@ def _lines(text: str) -> Iterator[tuple[int, str, str, str]]:
         reason = ""
 
 
+def _expected(line: int, value: str) -> Expected:
+    try:
+        return Expected(line, value, *symbols.parse_expected(value))
+    except SampanError as error:
+        return Expected(line, value, wrong=error.message)
+
+
 _CAPS = frozenset({"sys_admin", "sys_time", "net_admin", "mknod", "sys_rawio"})
 
 
@@ -140,6 +160,8 @@ def _lxc(text: str, path: str) -> Policy:
                 policy.entries.append(entry(number, verb, value, reason))
             else:
                 policy.entries = [each for each in policy.entries if each.verb != verb]
+        elif key == _EXPECT:
+            policy.expected = [*policy.expected, _expected(number, value)] if value else []
         elif key in ("lxc.cap.drop", "lxc.cap.keep"):
             words = set(value.lower().split())
             dropped = dropped | words if key.endswith("drop") else dropped | set(_CAPS - words)

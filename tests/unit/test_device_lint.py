@@ -96,6 +96,56 @@ def test_the_clock_of_the_old_list_is_the_gpio_chip() -> None:
     assert len(chips) > 12 and f"gpiochip0 on {len(chips)} boards (ast2600-evb, cubieboard, +" in said[0]
 
 
+def levels(text: str) -> set[tuple[str, int, str]]:
+    policy = policyfile.loads(text, "config")
+    return {(each.lint, each.line, each.level) for each in lint.check(policy, FACTS, catalogue.load())}
+
+
+def expect(*values: str) -> str:
+    return "".join(f"sampan.devices.expect = {value}\n" for value in values)
+
+
+@pytest.mark.parametrize(
+    ("value", "line"), [("c 252:0 rw", "c 252:0 rtc0"), ("c 252:0 rw", "c 252:* rtc"), ("c 252:* rw", "c 252:* rtc")]
+)
+def test_a_number_that_carries_its_name_is_no_error_on_all_boards(value: str, line: str) -> None:
+    assert ("dynamic-literal", 2, "error") in levels(allow(value))
+    said = levels(allow(value) + expect("c 1:3 null", line))
+    assert ("dynamic-literal", 2, "note") in said
+    assert not any(level == "error" for *_, level in said)
+    policy = policyfile.loads(allow(value) + expect(line), "config")
+    (note,) = (each for each in lint.check(policy, FACTS, catalogue.load()) if each.lint == "dynamic-literal")
+    assert f"only where this is {line.split()[2]}, by line 3" in note.message
+
+
+@pytest.mark.parametrize(
+    "line", ["c 252:1 rtc0", "b 252:0 rtc0", "c 1:3 null", "c 252:0 rtc9", "c 252:* misc", "c 251:* rtc"]
+)
+def test_a_line_about_something_else_holds_nothing(line: str) -> None:
+    assert ("dynamic-literal", 2, "error") in levels(allow("c 252:0 rw") + expect(line))
+
+
+def test_a_driver_of_many_devices_does_not_hold_one_of_them() -> None:
+    assert ("dynamic-literal", 2, "error") in levels(allow("c 10:122 rw") + expect("c 10:* misc"))
+
+
+def test_a_held_number_is_still_dangerous() -> None:
+    said = levels(allow("c 254:0 rw") + expect("c 254:0 gpiochip0"))
+    assert ("dynamic-literal", 2, "note") in said and ("dangerous", 2, "warning") in said
+
+
+def test_an_expected_name_that_no_board_has_for_the_number() -> None:
+    assert ("names-another-device", 3, "error") in levels(allow("c 1:3 rw") + expect("c 1:3 zero"))
+    assert ("names-another-device", 3, "error") in levels(allow("c 136:* rw") + expect("c 136:* rtc"))
+    assert not any(line == 3 for _, line, _ in levels(allow("c 1:3 rw") + expect("c 1:3 null")))
+
+
+@pytest.mark.parametrize("value", ["c 252:0", "rtc0", "a"])
+def test_an_expectation_that_cannot_be_read(value: str) -> None:
+    assert ("parse", 3, "error") in levels(allow("c 252:0 rw") + expect(value))
+    assert ("parse", 3, "error") not in levels(allow("c 252:0 rw") + expect(value, ""))
+
+
 def test_what_is_said_of_all_kernels_is_read_at_a_glance() -> None:
     policy = policyfile.loads(allow("c 252:0 rw"), "x.config")
     said = {each.lint: each.message for each in lint.check(policy, FACTS, catalogue.load())}
