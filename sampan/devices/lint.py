@@ -13,9 +13,15 @@ from sampan.devices.catalogue import Catalogue
 from sampan.devices.facts import Facts
 from sampan.devices.finding import Finding, Level
 from sampan.devices.lint_rule import RuleLint
-from sampan.devices.policyfile import Entry, Policy
+from sampan.devices.policyfile import Entry, Format, Policy
 
 _SPLIT = "has the other letters: cgroup v1 and runc add them up, LXC, crun and systemd on v2 do not; write one rule"
+_OPEN: dict[Format, str] = {
+    "lxc": "every device of the target is open; a list begins with lxc.cgroup2.devices.deny = a",
+    "systemd": "every device of the target is open; a list begins with DevicePolicy=strict",
+    "oci": "the runtime decides what is open; runc on cgroup v1 leaves every device open",
+    "docker": "the list is docker's own",
+}
 _LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
@@ -25,7 +31,7 @@ def check(policy: Policy, boards: list[Facts], rows: Catalogue, shipped: dict[st
     `boards` are the facts it is judged by; `shipped` tells the kernel release that a board is
     built with, where that is known.
     """
-    found = [*_stale(policy, boards, shipped or {}), *_forms(policy), *_pairs(policy)]
+    found = [*_stale(policy, boards, shipped or {}), *_open(policy), *_forms(policy), *_pairs(policy)]
     found += expectations.findings(policy, boards, rows)
     lints = []
     for entry in policy.entries:
@@ -52,6 +58,17 @@ def _stale(policy: Policy, boards: list[Facts], shipped: dict[str, str]) -> Iter
         if board in shipped and shipped[board] not in kernels:
             text = f"{board} is built with Linux {shipped[board]}, its facts are of {', '.join(kernels)}: probe again"
             yield Finding("stale", "warning", policy.path, 1, text)
+
+
+def _open(policy: Policy) -> Iterator[Finding]:
+    """A file without a rule is no list but the same as `allow = a`, unless the rules are in what it includes."""
+    if policy.entries:
+        return
+    if policy.includes:
+        text = "no device rule here: when the files it includes have none, every device is open; check them, too"
+        yield Finding("too-wide", "warning", policy.path, 1, text)
+    else:
+        yield Finding("too-wide", "error", policy.path, 1, f"no device rule: {_OPEN[policy.format]}")
 
 
 def _forms(policy: Policy) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ _EXPECT = "sampan.devices.expect"
 _PROFILE = re.compile(r"profile:\S+(?: [rwm]{1,3})?")
 _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
 _UNIT = re.compile(r"^(\[(Service|Unit|Slice|Scope)\]|Device(Allow|Policy)\s*=)", re.MULTILINE)
+_ANY_LXC = re.compile(r"^\s*(lxc|sampan)\.[a-z0-9_.-]+\s*=", re.MULTILINE)
 _ALLOW = re.compile(r'"allow"\s*:')
 _UNIT_DRIVER = re.compile(r"(char|block)-(\*|[0-9]+)")
 _UNIT_LINK = re.compile(r"/dev/(char|block)/([0-9]+:[0-9]+)")
@@ -85,6 +86,7 @@ class Policy:
     format: Format
     entries: list[Entry] = field(default_factory=list)
     expected: list[Expected] = field(default_factory=list)
+    includes: bool = False  #: does it take rules from other files, which are not read?
     lost_caps: frozenset[str] = frozenset()  #: capabilities (lower case, no cap_) the container has not
 
     @property
@@ -96,7 +98,11 @@ class Policy:
 def read(path: Path) -> Policy:
     """The policy of a file; its format is told by its content. A file that cannot be read is the caller's mistake."""
     try:
-        return loads(read_text(path), str(path))
+        text = read_text(path)
+        if not _known(text):
+            hint = "lxc.KEY = VALUE, OCI's config.json, a systemd unit or docker's --device flags"
+            raise SampanError(f"{path}: empty, or no configuration of a container", hint=hint)
+        return loads(text, str(path))
     except SampanError as error:
         error.code = EXIT_USAGE
         raise
@@ -111,6 +117,11 @@ def loads(text: str, path: str) -> Policy:
     if _UNIT.search(text):
         return _systemd(text, path)
     return _lxc(text, path)
+
+
+def _known(text: str) -> bool:
+    """Is there anything of a format that is read here? Of JSON `_oci` asks itself."""
+    return text.lstrip().startswith(("{", "--device")) or bool(_UNIT.search(text) or _ANY_LXC.search(text))
 
 
 def entry(line: int, verb: Verb, value: str, reason: str = "", default: str = "rw") -> Entry:
@@ -160,6 +171,8 @@ def _lxc(text: str, path: str) -> Policy:
                 policy.entries.append(entry(number, verb, value, reason))
             else:
                 policy.entries = [each for each in policy.entries if each.verb != verb]
+        elif key == "lxc.include":
+            policy.includes |= bool(value)
         elif key == _EXPECT:
             policy.expected = [*policy.expected, _expected(number, value)] if value else []
         elif key in ("lxc.cap.drop", "lxc.cap.keep"):
@@ -172,7 +185,7 @@ def _lxc(text: str, path: str) -> Policy:
 
 def _systemd(text: str, path: str) -> Policy:
     policy = Policy(path, "systemd")
-    kind = "auto"
+    kind, private = "auto", False  # PrivateDevices= makes `closed` of `auto`: systemd.exec(5)
     for number, key, value, reason in _lines(text):
         if key == "DevicePolicy":
             kind = value
@@ -180,10 +193,12 @@ def _systemd(text: str, path: str) -> Policy:
             policy.entries.clear()
         elif key == "DeviceAllow":
             policy.entries.append(_systemd_entry(number, " ".join(value.split()), reason))
+        elif key == "PrivateDevices" and value.lower() in ("1", "yes", "y", "true", "t", "on"):
+            private = True
         elif key == "CapabilityBoundingSet" and value:
             words = {word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()}
             policy.lost_caps = policy.lost_caps | words if value.startswith("~") else _CAPS - words
-    if policy.entries or kind in ("strict", "closed"):
+    if policy.entries or private or kind in ("strict", "closed"):
         policy.entries.insert(0, Entry(1, "deny", "a", "all"))
     return policy
 
@@ -225,6 +240,8 @@ def _docker(text: str, path: str) -> Policy:
 def _oci(text: str, path: str) -> Policy:
     try:
         data: Any = json.loads(text)
+        if not {"linux", "ociVersion"} & set(data):
+            raise TypeError("it has neither `linux` nor `ociVersion`")
         devices = data.get("linux", {}).get("resources", {}).get("devices", [])
         bounding = data.get("process", {}).get("capabilities", {}).get("bounding")
         if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):

@@ -29,6 +29,7 @@ from sampan.serial.transport import FdTransport, OnData, OnEnd
 CONTAINERS = sorted((paths.ROOT / "configs" / "containers").glob("*.config"))
 #: Files as found in the field, which the demo shows what is wrong with; every other one is an example to follow.
 FOUND = {
+    "app_bash": {"too-wide": 1},  # binds all of /dev, and has no list
     "sys_elinux": {
         "host-owned": 1,
         "dynamic-literal": 1,

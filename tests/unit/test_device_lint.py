@@ -146,6 +146,37 @@ def test_an_expectation_that_cannot_be_read(value: str) -> None:
     assert ("parse", 3, "error") not in levels(allow("c 252:0 rw") + expect(value, ""))
 
 
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("lxc.uts.name = web\n", "error"),
+        ("lxc.cgroup.devices.allow = c 1:3 rw\nlxc.cgroup.devices.allow =\n", "error"),
+        ("lxc.uts.name = web\nlxc.include = common.conf\n", "warning"),
+        ("[Service]\nExecStart=/bin/x\nPrivateDevices=no\n", "error"),
+        (json.dumps({"ociVersion": "1.0.2", "linux": {}}), "error"),
+    ],
+)
+def test_without_a_rule_everything_is_open(text: str, level: str) -> None:
+    assert levels(text) == {("too-wide", 1, level)}
+
+
+@pytest.mark.parametrize("line", ["PrivateDevices=yes", "DevicePolicy=closed", "DevicePolicy=strict"])
+def test_a_unit_that_closes_its_devices_needs_no_rule(line: str) -> None:
+    assert levels(unit("ExecStart=/bin/x", line)) == set()
+
+
+def test_the_wrong_file_does_not_pass_a_gate(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("lxc.uts.name = web\n")
+    done = CliRunner().invoke(command, ["lint", str(file)])
+    assert done.exit_code == 1 and "every device of the target is open" in done.output
+    for text in ("", "\n\n", "# lxc.cgroup.devices.deny = a\n", "# Read me\nname = value\n", "{}", '{"name": "x"}'):
+        file.write_text(text)
+        with pytest.raises(SampanError, match="file: (empty, or no|no OCI) configuration") as raised:
+            CliRunner().invoke(command, ["lint", str(file)], catch_exceptions=False)
+        assert raised.value.code == 2
+
+
 def test_what_is_said_of_all_kernels_is_read_at_a_glance() -> None:
     policy = policyfile.loads(allow("c 252:0 rw"), "x.config")
     said = {each.lint: each.message for each in lint.check(policy, FACTS, catalogue.load())}
