@@ -58,7 +58,8 @@ def config_file(container: str) -> Path:
 def _json(found: resolve.Resolved) -> str:
     rules = [{"rule": str(each.rule), "device": each.device, "origin": each.origin} for each in found.grants]
     nodes = [{"path": f"/dev/{node.name}", "number": node.number} for node in found.nodes]
-    data = {"board": found.facts.board, "kernel": found.facts.kernel, "rules": rules, "nodes": nodes}
+    board = {"board": found.facts.board, "kernel": found.facts.kernel}
+    data = board | {"rules": rules, "nodes": nodes, "absent": list(found.absent)}
     return json.dumps(data, indent=2) + "\n"
 
 

@@ -30,7 +30,7 @@ def lxc2(found: Resolved, guard: str) -> str:
 
 
 def _lxc(found: Resolved, guard: str, prefix: str) -> str:
-    lines = [f"# devices on {found.facts.name}"]
+    lines = _head(found)
     lines += [f"lxc.hook.pre-start = {guard}"] if guard else []
     lines.append(f"{prefix}.devices.deny = a")
     for grant in found.grants:
@@ -61,7 +61,7 @@ def oci(found: Resolved, guard: str) -> str:
 
 def systemd(found: Resolved, guard: str) -> str:
     """A drop-in for a unit. It names nodes and drivers, which systemd looks up at each start."""
-    lines = [f"# devices on {found.facts.name}", "[Service]"]
+    lines = [*_head(found), "[Service]"]
     lines += [f"ExecStartPre=+{guard}"] if guard else []
     lines += ["DevicePolicy=strict", "DeviceAllow="]
     for grant, node in _with_nodes(found):
@@ -100,7 +100,7 @@ def cdi(found: Resolved, guard: str) -> str:
 
 def udev(found: Resolved, guard: str) -> str:
     """Rules that tag the devices, by name, so that other tools find them however they are numbered."""
-    lines = [f"# devices on {found.facts.name}"]
+    lines = _head(found)
     for node in found.nodes:
         kernel = node.name.rpartition("/")[2]
         lines.append(f'SUBSYSTEM=="{node.subsystem}", KERNEL=="{kernel}", TAG+="sampan"')
@@ -117,6 +117,7 @@ FORMATS: dict[str, Callable[[Resolved, str], str]] = {
     "udev": udev,
 }
 
+_COMMENTS = ("lxc1", "lxc2", "systemd", "udev")  # say themselves what is absent
 _NODES_ONLY = ("cdi", "udev")
 _NO_HOOK = ("docker", "udev")
 _BY_NAME = ("systemd", "udev")  # looked up anew on the target
@@ -129,6 +130,7 @@ def lost(found: Resolved, form: str, guard: str) -> list[str]:
         for grant, node in _with_nodes(found)
         if node is None and form in _NODES_ONLY
     ]
+    said += [f"left out: {each}" for each in _left_out(found) if form not in _COMMENTS]
     if guard and form in _NO_HOOK:
         said.append(f"{form} has no hook: run {guard} before each start")
     elif not guard and form not in _BY_NAME:
@@ -136,6 +138,15 @@ def lost(found: Resolved, form: str, guard: str) -> list[str]:
             "nothing refuses a start when a number is another device's: write --format guard, give --guard PATH"
         )
     return said
+
+
+def _head(found: Resolved) -> list[str]:
+    """The comment lines a list begins with: whose numbers these are, and what was asked for and is not among them."""
+    return [f"# devices on {found.facts.name}", *(f"# left out: {text}" for text in _left_out(found))]
+
+
+def _left_out(found: Resolved) -> list[str]:
+    return [f"{text}: {found.facts.name} has no such device" for text in found.absent]
 
 
 def letters(grant: Grant) -> str:

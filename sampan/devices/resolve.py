@@ -36,6 +36,7 @@ class Resolved:
     facts: Facts
     grants: tuple[Grant, ...]
     nodes: tuple[Node, ...]  #: that the list opens by exact number, for /dev of the container
+    absent: tuple[str, ...] = ()  #: optional rules for devices that the board has not, as written
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -54,7 +55,18 @@ def resolve(policy: Policy, facts: Facts, rows: Catalogue) -> Resolved:
     _raise(errors)
     kept = tuple(_join(rule, grants) for rule in algebra.merge(grant.rule for grant in grants))
     exact = (facts.by_number.get((g.rule.kind, g.rule.major or 0, g.rule.minor or 0)) for g in kept if _exact(g.rule))
-    return Resolved(facts, kept, tuple(node for node in exact if node))
+    return Resolved(facts, kept, tuple(node for node in exact if node), _absent(policy, facts, rows))
+
+
+def _absent(policy: Policy, facts: Facts, rows: Catalogue) -> tuple[str, ...]:
+    """What nothing became of although nobody took it back; each once, in the order of the file."""
+    said: list[str] = []
+    for entry in policy.entries:
+        if entry.form == "all":
+            said = []
+        elif entry.verb == "allow" and entry.optional and not meant(entry, facts, rows):
+            said.append(entry.text)
+    return tuple(dict.fromkeys(said))
 
 
 def require_names(policy: Policy, facts: Facts, rows: Catalogue) -> None:

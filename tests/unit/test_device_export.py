@@ -169,3 +169,17 @@ def test_numbers_carry_their_names_for_the_runtime(form: str, found: resolve.Res
 def test_an_optional_device_may_be_missing_on_the_board() -> None:
     found = resolved("lxc.cgroup2.devices.allow = /dev/ttyUSB* rw optional\nlxc.cgroup2.devices.allow = /dev/rtc0 r\n")
     assert [str(rule) for rule in found.rules] == ["c 252:0 r"]
+    said = f"left out: /dev/ttyUSB* rw optional: {BOARD} has no such device"
+    for form, write in export.FORMATS.items():
+        commented = f"# {said}\n" in write(found, "")
+        assert commented == (form in ("lxc1", "lxc2", "systemd", "udev"))
+        assert (said in export.lost(found, form, "")) == (not commented)
+    again = policyfile.loads(export.lxc2(found, ""), "c")
+    assert [entry.text for entry in again.entries] == ["a", "c 252:0 r"] and not again.entries[1].reason
+
+
+def test_only_what_is_asked_for_still_and_is_nowhere_is_left_out() -> None:
+    asked = "lxc.cgroup2.devices.allow = /dev/ttyUSB* rw optional\n"
+    assert resolved(asked + asked).absent == ("/dev/ttyUSB* rw optional",)
+    assert resolved(asked + "lxc.cgroup2.devices.deny = a\n").absent == ()
+    assert resolved("lxc.cgroup2.devices.allow = /dev/rtc* r optional\n").absent == ()
