@@ -9,9 +9,12 @@ $XDG_RUNTIME_DIR/sampan/line/NAME/   (else ~/.cache/sampan/run/line/NAME/), mode
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -45,6 +48,15 @@ class LinePlace:
         self.broker_log = self.folder / "broker.log"
         if len(os.fsencode(self.socket)) > _SOCKET_PATH_MAX:
             raise SampanError(f"{self.socket}: longer than a socket's path can be", hint="set XDG_RUNTIME_DIR")
+
+    def wait_until_free(self, seconds: float) -> None:
+        """Until no broker holds the line, at most so long: one ends by itself when its line has ended."""
+        end = time.monotonic() + seconds
+        with contextlib.suppress(FileNotFoundError), self.lock.open("r+b") as lock:
+            while time.monotonic() < end:
+                with contextlib.suppress(BlockingIOError):
+                    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                time.sleep(0.02)
 
     def owned(self) -> Owner | None:
         """What the last broker has (or had) open."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 import shlex
 from typing import Literal
 
+from sampan.control.lines import LinePlace
 from sampan.control.target import Line
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.run import run
+
+_FREE_SECONDS = 10.0  #: a broker sees the end of its line at once
 
 
 class Power:
@@ -37,6 +40,7 @@ class Power:
 
         if self.state == "on":
             vm.power_off(self._line.machine)
+            LinePlace(self._line.url).wait_until_free(_FREE_SECONDS)  # or the next command finds that line's broker
 
     def on(self) -> None:
         """Switch it on; a machine starts with the options that it had, and has asked for a login then."""
