@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -51,14 +52,14 @@ class AsyncTarget:
     async def perform(self, call: Call) -> Done:
         """Carry a call out."""
         reply = Reply(call, self._note)
-        async with _opened(self.line, call.request()) as (reader, writer):
-            feeding = asyncio.create_task(_feed(writer, call.stdin))
+        async with _opened(self.line, call.request()) as sock:
+            feeding = asyncio.create_task(_feed(sock, call.stdin))
             try:
-                async for kind, payload in _packets(self.line, reader):
+                async for kind, payload in _packets(self.line, sock):
                     reply.take(kind, payload)
             finally:
                 feeding.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError):
+                with contextlib.suppress(asyncio.CancelledError):
                     await feeding
         return reply.done()
 
@@ -118,36 +119,36 @@ class AsyncTarget:
 
 
 @contextlib.asynccontextmanager
-async def _opened(
-    line: Line, request: Mapping[str, object]
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """One request to a line's owner; leaving gives it up."""
-    sock = await asyncio.to_thread(connected, line)
-    reader, writer = await asyncio.open_unix_connection(sock=sock)
-    try:
-        writer.write(pack(Kind.REQUEST, request_of(line, request)))
-        yield reader, writer
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+async def _opened(line: Line, request: Mapping[str, object]) -> AsyncIterator[socket.socket]:
+    """One request to a line's owner; leaving gives it up.
+
+    No stream of asyncio's: one whose writing fails, as when a program ends without its input, drops the answer
+    that is still to be read.
+    """
+    with await asyncio.to_thread(connected, line) as sock:
+        sock.setblocking(False)
+        await _send(sock, Kind.REQUEST, request_of(line, request))
+        yield sock
 
 
-async def _feed(writer: asyncio.StreamWriter, stdin: bytes) -> None:
+async def _send(sock: socket.socket, kind: Kind, payload: bytes = b"") -> None:
     with contextlib.suppress(OSError):  # the reading side says why
-        for at in range(0, len(stdin), _CHUNK):
-            writer.write(pack(Kind.INPUT, stdin[at : at + _CHUNK]))
-            await writer.drain()
-        writer.write(pack(Kind.EOF))
-        await writer.drain()
+        await asyncio.get_running_loop().sock_sendall(sock, pack(kind, payload))
 
 
-async def _packets(line: Line, reader: asyncio.StreamReader) -> AsyncIterator[tuple[Kind, bytes]]:
+async def _feed(sock: socket.socket, stdin: bytes) -> None:
+    for at in range(0, len(stdin), _CHUNK):
+        await _send(sock, Kind.INPUT, stdin[at : at + _CHUNK])
+    await _send(sock, Kind.EOF)
+
+
+async def _packets(line: Line, sock: socket.socket) -> AsyncIterator[tuple[Kind, bytes]]:
     """Everything up to and with the end. Raises LineFailure."""
+    loop = asyncio.get_running_loop()
     unpacker = Unpacker()
     while True:
         try:
-            data = await reader.read(_CHUNK)
+            data = await loop.sock_recv(sock, _CHUNK)
         except ConnectionResetError:
             data = b""
         if not data:

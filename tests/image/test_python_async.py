@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import sampan
 from sampan.control.aio import AsyncTarget
 from sampan.control.aiolxc import AsyncContainer
 from sampan.control.lxc import Container
+from sampan.control.packets import Kind, pack
 from sampan.core.errors import SampanError
 
 
@@ -94,6 +96,16 @@ def test_failures_are_the_same(target: AsyncTarget, tmp_path: Path) -> None:
         sampan.connect_async("nowhere")
     with pytest.raises(SampanError, match="nobody"):
         asyncio.run(sampan.connect_async(f"unix://{tmp_path}/nobody").run("true"))
+
+
+def test_the_answer_is_read_though_nothing_more_can_be_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A program may end before its input does: its line's owner has then closed while we still write."""
+    ours, owner = socket.socketpair()
+    with owner:
+        owner.sendall(pack(Kind.STDOUT, b"done") + pack(Kind.END, b'{"status": 7}'))
+    monkeypatch.setattr("sampan.control.aio.connected", lambda line: ours)
+    done = asyncio.run(sampan.connect_async(f"unix://{tmp_path}/line").run("exit 7", stdin=b"x" * 1_000_000))
+    assert (done.status, done.stdout) == (7, b"done")
 
 
 def test_a_container_on_a_loop(target: AsyncTarget, tmp_path: Path) -> None:
