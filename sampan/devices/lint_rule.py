@@ -12,7 +12,10 @@ from sampan.devices.finding import Finding, Level
 from sampan.devices.names import NOTHING, Meaning, kernels, meaning, summary
 from sampan.devices.policyfile import Entry, Expected, Policy
 
-DISKS = frozenset({"scsi-disk", "virtio-disk", "mmc", "nvme-disk", "mtd", "mtdblock"})
+DISKS = frozenset(
+    {"scsi-disk", "virtio-disk", "mmc", "nvme-disk", "ide-disk", "xen-disk", "dm", "md", "bcache"}
+    | {"mtd", "mtdblock", "ubi", "ubiblock"}
+)
 WATCHDOGS = frozenset({"watchdog", "watchdog-legacy"})
 _SHOWN = 3  #: devices named as dangerous
 

@@ -34,7 +34,7 @@ FOUND = {
         "host-owned": 1,
         "dynamic-literal": 1,
         "names-another-device": 1,
-        "dangerous": 5,
+        "dangerous": 6,
         "alias": 1,
         "mknod": 1,
     },

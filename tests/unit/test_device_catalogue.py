@@ -20,6 +20,48 @@ def test_every_recorded_node_is_recognised() -> None:
     assert unknown == set()
 
 
+def test_every_recorded_driver_is_recognised() -> None:
+    """One without a device, too: it may get one tomorrow, and somebody must have said how dangerous that is."""
+    rows = load()
+    majors = {(major.kind, major.name) for facts in FACTS for major in facts.majors} - {("c", "misc")}
+    assert {major for major in majors if not rows.of_driver(*major)} == set()
+
+
+#: Devices that boards have in the field and none of QEMU's models has, and their row.
+FIELD = {
+    "dm-0": "dm",
+    "md0": "md",
+    "bcache0": "bcache",
+    "ubiblock0_0": "ubiblock",
+    "hda1": "ide-disk",
+    "xvda": "xen-disk",
+    "st0": "tape",
+    "nst0": "tape",
+    "sch0": "tape-changer",
+    "dax0.0": "dax",
+    "cxl/mem0": "cxl",
+    "ipmi0": "ipmi",
+    "mei0": "mei",
+    "counter0": "counter",
+    "gnss0": "gnss",
+    "comedi0": "comedi",
+    "drm_dp_aux0": "drm-aux",
+    "dvb/adapter0/demux0": "dvb",
+    "gpiomem": "gpiomem",
+    "vcio": "vcio",
+    "vchiq": "vchiq",
+    "vc-mem": "vc-mem",
+    "rpivid-hevcmem": "rpivid",
+    "mtdblock0": "mtdblock",
+    "mtd0ro": "mtd",
+}
+
+
+@pytest.mark.parametrize(("name", "row"), FIELD.items(), ids=list(FIELD))
+def test_devices_of_the_field_are_recognised_by_name(name: str, row: str) -> None:
+    assert load().of_path(name) == [row]
+
+
 def test_static_numbers_agree_with_every_recorded_kernel() -> None:
     """A number that the catalogue says is fixed belongs to that row wherever it exists."""
     rows = load()
