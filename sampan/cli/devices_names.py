@@ -60,31 +60,39 @@ def why(number: tuple[str, ...], boards: tuple[str, ...], everything: bool, as_j
     for facts in chosen(boards):
         found = names.meaning(facts, catalogue.load(), rule)
         place = names.where(facts, found.nodes[0]) if len(found.nodes) == 1 else ""
-        rows.append({"board": facts.board, "kernel": facts.kernel, "device": found.short, "where": place})
-    _print(rows if boards or everything or as_json else _grouped(rows, "device"), as_json)
+        rows.append({"board": facts.board, "kernel": facts.kernel, "device": found.said, "where": place})
+    _print(rows if boards or everything or as_json else _by_board(rows, "device"), as_json)
 
 
-def _grouped(rows: list[dict[str, str]], by: str) -> list[dict[str, str]]:
-    """One row for each answer, the most common first, with the boards in a few words."""
-    groups: dict[str, list[str]] = {}
+def _by_board(rows: list[dict[str, str]], answer: str) -> list[dict[str, str]]:
+    """One row for each board; where its kernels differ, each answer with the kernels, cut as BOARD@ takes them."""
+    boards: dict[str, dict[str, list[str]]] = {}
     for row in rows:
-        groups.setdefault(row[by], []).append(f"{row['board']}@{row['kernel']}")
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [{by: answer, "on": names.kernels(found, 4)} for answer, found in ordered]
+        boards.setdefault(row["board"], {}).setdefault(row[answer], []).append(row["kernel"])
+    return [{"board": board, answer: _by_kernel(found)} for board, found in boards.items()]
+
+
+def _by_kernel(found: dict[str, list[str]]) -> str:
+    if len(found) == 1:
+        return next(iter(found))
+    known = [kernel for kernels in found.values() for kernel in kernels]
+    texts = [f"{said} on {', '.join(store.short(each, known) for each in kernels)}" for said, kernels in found.items()]
+    return "; ".join(texts)
 
 
 @click.command("who")
 @click.argument("name")
 @_board
+@_all
 @_json
-def who(name: str, boards: tuple[str, ...], as_json: bool) -> None:
+def who(name: str, boards: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Tell the numbers of NAME (/dev/rtc0, or rtc for all of the kind), on every known board and kernel."""
     rows = []
     for facts, nodes in names.who(chosen(boards), catalogue.load(), name):
         numbers = ", ".join(f"{node.number} {node.name}" for node in nodes) or "-"
         place = names.where(facts, nodes[0]) if len(nodes) == 1 else ""
         rows.append({"board": facts.board, "kernel": facts.kernel, "number": numbers, "where": place})
-    _print(rows, as_json)
+    _print(rows if boards or everything or as_json else _by_board(rows, "number"), as_json)
 
 
 @click.command("diff")

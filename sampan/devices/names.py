@@ -28,12 +28,18 @@ class Meaning:
             return f"{self.nodes[0].name} and {len(self.nodes) - 1} more"
         if self.nodes:
             return ", ".join(node.name for node in self.nodes)
-        return f"no device; the number is {self.driver}'s" if self.driver else NOTHING
+        return f"no device, the number is {self.driver}'s" if self.driver else NOTHING
 
     @property
     def brief(self) -> str:
         """The same for a list of many: `rtc's` is a number of that driver without a device."""
         return f"{self.driver}'s" if self.driver and not self.nodes else self.short
+
+    @property
+    def said(self) -> str:
+        """As `short`; a number that is nothing here and that the kernel keeps for a device tells which."""
+        kept = f" (kept for {', '.join(self.rows)})" if self.short == NOTHING and self.rows else ""
+        return self.short + kept
 
 
 def meaning(facts: Facts, rows: Catalogue, rule: Rule) -> Meaning:
@@ -64,15 +70,15 @@ def holders(facts: Facts, rule: Rule) -> tuple[str, ...]:
     return drivers
 
 
-def kernels(names: list[str], shown: int = 2) -> str:
+def kernels(names: list[str]) -> str:
     """Many BOARD@KERNEL in a few words: `12 boards (qemuarm, sabrelite, +10)`; up to three as they are."""
     if len(names) <= 3:
         return ", ".join(names)
     boards = list(dict.fromkeys(name.partition("@")[0] for name in names))
     if len(boards) == 1:
         return f"{len(names)} kernels of {boards[0]}"
-    more = f", +{len(boards) - shown}" if len(boards) > shown else ""
-    return f"{len(boards)} boards ({', '.join(boards[:shown])}{more})"
+    more = f", +{len(boards) - 2}" if len(boards) > 2 else ""
+    return f"{len(boards)} boards ({', '.join(boards[:2])}{more})"
 
 
 def summary(names: dict[str, list[str]]) -> str:

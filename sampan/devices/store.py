@@ -7,6 +7,7 @@ does not build: its facts serve `why`, `diff` and `lint`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from sampan.core import paths
@@ -63,6 +64,17 @@ def select(spec: str) -> list[Facts]:
     return [load(board, each) for each in _kernels(board)]
 
 
+def short(kernel: str, known: Iterable[str]) -> str:
+    """A kernel cut short as `find` takes it, where only `known` ones can be meant: 6.1 of 6.1.0-50-armmp."""
+    cuts = [found.start() for found in re.finditer(r"[.+-]", kernel)][1:]
+    others = [other for other in known if other != kernel]
+    return next((kernel[:cut] for cut in cuts if not any(_meant(kernel[:cut], other) for other in others)), kernel)
+
+
+def _meant(cut: str, kernel: str) -> bool:
+    return re.match(re.escape(cut) + r"(?![0-9A-Za-z])", kernel) is not None
+
+
 def _kernels(board: str) -> list[str]:
     known = names()
     found = [kernel for name, kernel in known if name == board]
@@ -81,7 +93,7 @@ def _kernels(board: str) -> list[str]:
 def _one(board: str, kernel: str, known: list[str]) -> str:
     if kernel in known:
         return kernel
-    found = [each for each in known if re.match(re.escape(kernel) + r"(?![0-9A-Za-z])", each)] if kernel else known
+    found = [each for each in known if _meant(kernel, each)] if kernel else known
     if len(found) == 1:
         return found[0]
     what = f"facts of {board} under a kernel {kernel}" if kernel else f"facts of {board}"

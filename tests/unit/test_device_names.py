@@ -32,20 +32,45 @@ def test_254_is_nowhere_the_clock() -> None:
 
 def test_a_number_says_who_holds_it_without_a_node() -> None:
     (answer,) = ask("why", "c 253:0", "--board", "qemuarm@6.1")
-    assert answer["device"] == "no device; the number is tpm's"
+    assert answer["device"] == "no device, the number is tpm's"
     (answer,) = ask("why", "c 233:0", "--board", "qemuarm@6.1")
     assert answer["device"] == "nothing"
     (answer,) = ask("why", "c 204:65", "--board", "qemuarm@6.1")
-    assert answer["device"] == "no device; the number is ttyAMA's"
+    assert answer["device"] == "no device, the number is ttyAMA's"
 
 
-def test_why_has_a_line_for_each_answer_and_all_on_demand() -> None:
-    lines = CliRunner().invoke(command, ["why", "c 252:0"], catch_exceptions=False).output.splitlines()[2:]
-    assert len(lines) == len({row["device"] for row in ask("why", "c 252:0")}) < 10
-    assert lines[0].startswith("rtc0 ") and lines[0].endswith("(ast2600-evb, cubieboard, highbank, midway, +7)")
-    assert max(map(len, lines)) <= 120
-    everything = CliRunner().invoke(command, ["why", "c 252:0", "--all"], catch_exceptions=False).output
+def by_board(*words: str) -> dict[str, str]:
+    output = CliRunner().invoke(command, list(words), catch_exceptions=False).output
+    lines = [line.split(None, 1) for line in output.splitlines()[2:]]
+    assert len(lines) == len({board for board, _ in store.names()}), "one line for each board"
+    return dict(lines)
+
+
+def test_why_and_who_answer_in_a_line_for_each_board() -> None:
+    said = by_board("why", "c 252:0")
+    assert said["ast2600-evb"] == "rtc0"
+    assert said["qemuarm"] == "no device, the number is media's on 5.10; rtc0 on 6.1, 6.12"
+    numbers = by_board("who", "/dev/rtc0")
+    assert numbers["ast2600-evb"] == "c 252:0 rtc0" and numbers["sabrelite"] == "-"
+    assert numbers["qemuarm"] == "c 253:0 rtc0 on 5.10; c 252:0 rtc0 on 6.1, 6.12"
+    assert "on 5.10.0-46-amd64" in numbers["qemux86-64"], "a cut kernel is one that BOARD@KERNEL takes"
+
+
+@pytest.mark.parametrize("words", [("why", "c 252:0"), ("who", "rtc0")])
+def test_all_kernels_with_the_hardware_on_demand(words: tuple[str, str]) -> None:
+    everything = CliRunner().invoke(command, [*words, "--all"], catch_exceptions=False).output
     assert len(everything.splitlines()) == 2 + len(store.names()) and "rtc-pl031, /pl031@9010000" in everything
+
+
+def test_a_kernel_cut_short_is_found_again() -> None:
+    for board, kernel in store.names():
+        known = [each for name, each in store.names() if name == board]
+        assert store.find(f"{board}@{store.short(kernel, known)}").kernel == kernel
+
+
+def test_a_number_that_the_kernel_keeps_is_named_where_nothing_has_it() -> None:
+    (answer,) = ask("why", "c 10:200", "--board", "qemuarm@6.1")
+    assert answer["device"] == "nothing (kept for tun)"
 
 
 def test_many_kernels_in_a_few_words() -> None:
