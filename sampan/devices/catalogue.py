@@ -58,7 +58,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reason: str = ""  #: why it is dangerous
     reaches: tuple[Text, ...] = ()  #: devices through which the same hardware is reached
     partners: tuple[Text, ...] = ()  #: devices without which it is of no use
-    caps: tuple[Text, ...] = ()  #: capabilities without which it is of no use
+    caps: tuple[Text, ...] = ()  #: capabilities without which writing to it is of no use
     source: Source  #: where in the kernel's source the row is from
 
     @cached_property

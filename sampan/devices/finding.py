@@ -24,7 +24,7 @@ LINTS: dict[str, str] = {
     "deny-partial": "a refusal of r or w alone, which LXC on cgroup v2 does not enforce",
     "parse": "no rule, or one that LXC or the kernel reads as something else",
     "mknod": "the right to make device nodes",
-    "needs-cap": "a device that is of no use without a capability the container has not",
+    "needs-cap": "writing to a device, of no use without a capability the container has not",
 }
 
 

@@ -143,8 +143,11 @@ class RuleLint:
             if not self.nodes[facts.name] and not held and "pts" not in self.kinds:
                 lacking.append(facts.name)
         if lacking and len(lacking) == len(self.boards):
-            level: Level = "note" if self.entry.optional else "error"
-            yield self.say("unresolved", level, "no such device on " + kernels(lacking))
+            # A number that is kept for a device can become no other one: its module is not loaded, or it is plugged in.
+            kept = self.rows.of_number(rule.kind, rule.major or 0, rule.minor) if rule else []
+            level: Level = "note" if self.entry.optional else "warning" if kept else "error"
+            more = f"; the number is kept for {', '.join(kept)}" if kept else ""
+            yield self.say("unresolved", level, f"no such device on {kernels(lacking)}{more}")
         elif lacking and rule is None:
             yield self.say("unresolved", "note", "no such device on " + kernels(lacking))
 
@@ -176,8 +179,9 @@ class RuleLint:
     def _rights(self) -> Iterator[Finding]:
         for name in sorted(self.kinds):
             lost = [cap for cap in self.rows.devices[name].caps if cap in self.policy.lost_caps]
-            if lost and self._narrow():
-                yield self.say("needs-cap", "warning", f"{name} is of no use without cap_{lost[0]}, which is dropped")
+            if lost and self._narrow() and "w" in self.entry.letters:
+                text = f"to write to {name} is of no use without cap_{lost[0]}, which is dropped"
+                yield self.say("needs-cap", "warning", text)
 
 
 def is_dynamic(rule: Rule) -> bool:

@@ -22,6 +22,7 @@ Format = Literal["lxc", "oci", "systemd", "docker"]
 Form = Literal["all", "number", "name", "wrong"]
 
 _LXC = re.compile(r"lxc\.cgroup2?\.devices\.(?P<verb>allow|deny)")
+_LXC_OTHER = re.compile(r"lxc\.cgroup2?\.device.*", re.IGNORECASE)
 _EXPECT = "sampan.devices.expect"
 _PROFILE = re.compile(r"profile:\S+(?: [rwm]{1,3})?")
 _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
@@ -171,6 +172,9 @@ def _lxc(text: str, path: str) -> Policy:
                 policy.entries.append(entry(number, verb, value, reason))
             else:
                 policy.entries = [each for each in policy.entries if each.verb != verb]
+        elif _LXC_OTHER.fullmatch(key):
+            wrong = f"there is no key {key}: a rule is lxc.cgroup2.devices.allow or .deny"
+            policy.entries.append(Entry(number, "allow", value, "wrong", wrong=wrong, reason=reason))
         elif key == "lxc.include":
             policy.includes |= bool(value)
         elif key == _EXPECT:

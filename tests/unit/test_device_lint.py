@@ -80,6 +80,25 @@ def test_malformed_rules(value: str) -> None:
     assert ("parse", 2) in found(allow(value))
 
 
+@pytest.mark.parametrize("key", ["lxc.cgroup2.devices.alow", "lxc.cgroup.device.deny", "lxc.cgroup.Devices.deny"])
+def test_a_rule_under_a_misspelt_key(key: str) -> None:
+    """LXC would write it to a file that no cgroup has, or pass over it: then nothing is denied."""
+    assert ("parse", 3) in found(allow("c 1:3 rw") + f"{key} = c 1:5 rw\n")
+
+
+def test_a_number_kept_for_a_device_that_no_board_has_is_named() -> None:
+    policy = policyfile.loads(allow("c 10:200 rw", "c 188:* rw", "c 10:300 rw"), "config")
+    said = {each.line: each for each in lint.check(policy, FACTS, catalogue.load()) if each.lint == "unresolved"}
+    assert [said[line].level for line in (2, 3, 4)] == ["warning", "warning", "error"]
+    assert said[2].message.endswith("; the number is kept for tun") and "serial-usb" in said[3].message
+
+
+def test_to_set_the_clock_needs_a_capability_to_read_it_none() -> None:
+    lost = "lxc.cap.drop = sys_time\n"
+    assert ("needs-cap", 2) in found(allow("/dev/rtc0 rw") + lost, ARM)
+    assert found(allow("/dev/rtc0 r") + lost, ARM) == set()
+
+
 def test_a_written_reason_silences_danger_but_not_the_console() -> None:
     text = DENY + "# reason: drives the relays, reviewed 2026-05\nlxc.cgroup2.devices.allow = /dev/gpiochip0 rw\n"
     assert found(text, ARM) == set()
