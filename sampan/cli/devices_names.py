@@ -7,6 +7,7 @@ import json
 import click
 
 from sampan.cli.table import print_table
+from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import build_dir
 from sampan.devices import catalogue, names, store
 from sampan.devices import diff as differ
@@ -29,6 +30,15 @@ def one(spec: str) -> Facts:
     for release in (built(spec), built(board)):
         if release.startswith(kernel) and (board, release) in store.names():
             return store.load(board, release)
+    image = built(board)
+    if image and not kernel:
+        # Facts of another kernel would be numbers that this image's has not.
+        known = ", ".join(f"{board}@{each.kernel}" for each in store.select(board))
+        raise SampanError(
+            f"there are no facts of {board} under Linux {image}, which its image has",
+            hint=f"`sampan devices probe qemu:{board}` records them; known: {known}",
+            code=EXIT_USAGE,
+        )
     return store.find(spec)
 
 

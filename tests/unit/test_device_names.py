@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sampan.cli.devices import command
+from sampan.cli.devices_names import one
 from sampan.core.errors import SampanError
 from sampan.devices import catalogue, diff, names, store
 from sampan.devices.facts import Facts
@@ -60,6 +62,19 @@ def test_why_and_who_answer_in_a_line_for_each_board() -> None:
 def test_all_kernels_with_the_hardware_on_demand(words: tuple[str, str]) -> None:
     everything = CliRunner().invoke(command, [*words, "--all"], catch_exceptions=False).output
     assert len(everything.splitlines()) == 2 + len(store.names()) and "rtc-pl031, /pl031@9010000" in everything
+
+
+def test_a_board_alone_is_its_image_never_a_near_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
+    made = tmp_path / "highbank" / "kernel" / "kernel.json"
+    made.parent.mkdir(parents=True)
+    made.write_text('{"release": "6.1.0-50-armmp"}')
+    assert one("highbank").kernel == "6.1.0-50-armmp"
+    made.write_text('{"release": "6.1.0-51-armmp"}')
+    with pytest.raises(SampanError, match=r"no facts of highbank under Linux 6\.1\.0-51-armmp") as caught:
+        one("highbank")
+    assert "sampan devices probe qemu:highbank" in caught.value.hint and "highbank@6.1.0-50-armmp" in caught.value.hint
+    assert one("highbank@6.1").kernel == "6.1.0-50-armmp", "the kernel was named"
 
 
 def test_a_kernel_cut_short_is_found_again() -> None:
