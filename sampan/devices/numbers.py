@@ -60,4 +60,8 @@ def _spread(known: Sequence[Facts], rows: Catalogue, name: str) -> str:
         for driver in rows.devices[name].driver:
             for major in facts.majors_of("c", driver):
                 count[major] = count.get(major, 0) + 1
-    return ", ".join(f"{major} ({count[major]} times)" for major in sorted(count, reverse=True))
+    return ", ".join(f"{major} ({_times(count[major])})" for major in sorted(count, reverse=True))
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -148,7 +148,7 @@ def test_a_spec_names_one_kernel_or_is_refused() -> None:
     assert store.find("highbank").board == "highbank"
     for spec, message in [
         ("qemuarm", "which one"),
-        ("qemux86-64@6.1", "recorded 2 times"),
+        ("qemux86-64@6.1", "recorded 3 times"),
         ("qemuarm@6", "which one"),
         ("qemuarm@7", "no facts of qemuarm under a kernel 7"),
         ("qemuram@6.1", "did you mean 'qemuarm'"),
