@@ -136,13 +136,21 @@ def _same(
 ) -> tuple[str, ...]:
     """Devices that the catalogue says reach the same hardware, from either side, on this board.
 
-    Of one place on the bus when both have one there; else any of the kind.
+    Of one place on the bus when both have one there; else any of another kind. A kind that reaches itself (a
+    disk and its partitions) does so at one place alone.
     """
     reaching = {name for name, other in rows.devices.items() if kind and kind in other.reaches}
     wanted = (set(row.reaches) if row else set()) | reaching
-    found = [each for each in facts.nodes if each is not node and kinds[each.key] in wanted]
+    others = (each for each in facts.nodes if each is not node and kinds[each.key] in wanted)
+    found = [each for each in others if not _other_console(node, each, facts)]
     near = [each for each in found if _place(each) and _place(each) == _place(node)]
-    return tuple(each.name for each in (near or found))
+    return tuple(each.name for each in (near or found) if each in near or kinds[each.key] != kind)
+
+
+def _other_console(one: Node, other: Node, facts: Facts) -> bool:
+    """/dev/console is the terminal that the kernel says it is, and no other of the kind."""
+    terminals = [each for each in (one, other) if each.name != "console"]
+    return len(terminals) == 1 and not facts.is_console(*terminals[0].key)
 
 
 def _place(node: Node) -> str:

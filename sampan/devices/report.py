@@ -93,7 +93,7 @@ def _tiles(plan: Plan, proofs: Sequence[Proof]) -> str:
         others = sorted({proof.kernel for proof in proofs if proof.kernel != plan.facts.kernel})
         third = _tile("not proved", f"on this kernel; on {', '.join(others)}" if others else "on any kernel yet")
     elif wrong:
-        third = _tile(f"{wrong} mismatches", "between this list and the running kernel", "bad")
+        third = _tile(_mismatches(wrong), "between this list and the running kernel", "bad")
     else:
         third = _tile("proved", "on cgroup " + ", ".join(sorted({proof.cgroup for proof in current})), "good")
     fourth = _tile(f"{errors} errors", "found by lint in the configuration", "bad" if errors else "good")
@@ -180,13 +180,17 @@ def _proof(plan: Plan, proof: Proof) -> str:
     result = '<span class="ok">&#10003; just what the list says</span>'
     if not proof.good:
         lines = "".join(f"<li>{_mismatch(each)}</li>" for each in proof.mismatches[: 4 * _FEW])
-        result = f'<span class="no">&#10007; {len(proof.mismatches)} mismatches</span><ul class="plain">{lines}</ul>'
+        result = f'<span class="no">&#10007; {_mismatches(len(proof.mismatches))}</span><ul class="plain">{lines}</ul>'
     asked = f"{proof.devices} devices, {proof.asked - proof.devices} other numbers"
     when = proof.when.replace("T", " ").removesuffix("Z") + " UTC"
     named = {"kernel": proof.kernel, "cgroup": proof.cgroup, "when": when, "on": proof.target, "asked": asked}
     cells = "".join(f"<td data-l='{name}'>{escape(cell)}</td>" for name, cell in named.items())
     tried = "" if proof.mknod else ' <span class="quiet">(m not tried: no CAP_MKNOD)</span>'
     return f"<tr>{cells}<td data-l='result'>{result}{tried}{old}</td></tr>"
+
+
+def _mismatches(number: int) -> str:
+    return f"{number} mismatch{'es' * (number != 1)}"
 
 
 def _mismatch(each: Wrong) -> str:
@@ -216,7 +220,7 @@ def _row(item: Item, proofs: Sequence[Proof]) -> str:
         + (f"<br>{escape(each.reason)}" if each.reason else "")
         for each in item.why
     )
-    name = f"/dev/{item.name}" if item.node else f"{item.name} (driver)"
+    name = f"/dev/{item.name}" if item.node else "no device" if item.name == names.NOTHING else f"{item.name} (driver)"
     cells = [
         f"<td><b class='mono'>{escape(name)}</b></td>",
         f"<td data-l='number' class='mono'>{escape(item.number)}</td>",

@@ -92,17 +92,35 @@ def test_it_says_who_may_touch_what_and_why() -> None:
     disk = row(text, "/dev/nvme0n1")
     assert "b 259:0" in disk and "line 4" in disk and "the data disk" in disk and "never without a reason" in disk
     assert "also by ng0n1, nvme0" in disk
-    assert "nothing (driver)" in text and "c 300:5" in text, "a number that is nothing on this board is shown"
+    assert "no device" in text and "c 300:5" in text, "a number that is nothing on this board is shown"
     assert "not proved" in text and "sampan devices verify qemu:qemux86-64 web" in text
     everything = planned("lxc.cgroup.devices.deny = b 8:0 rwm\n")
     assert "the container has no list" in report.page(everything, []) and everything.nodes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [("mmcblk3p2", "mmcblk3, mmcblk3p1"), ("mmcblk3", "mmcblk3p1, mmcblk3p2"), ("mtd0ro", "mtd0"), ("gpiochip2", "")],
+)
+def test_a_partition_is_reached_by_its_disk_and_flash_by_its_twin(name: str, same: str) -> None:
+    found = planned(
+        f"lxc.cgroup.devices.deny = a\n# reason: a test\nlxc.cgroup.devices.allow = /dev/{name} r\n", "sabrelite@6.1"
+    )
+    (item,) = (each for each in found.items if each.access)
+    assert ", ".join(item.same) == same
+
+
+def test_the_console_is_the_uart_that_the_kernel_names_and_no_other() -> None:
+    same = {item.name: item.same for item in planned("lxc.cgroup.devices.deny = a\n", "sabrelite@6.1").items}
+    assert same["console"] == ("ttymxc1",) and same["ttymxc1"] == ("console",)
+    assert same["ttymxc0"] == () and "console" not in same["tty1"]
 
 
 def test_it_says_what_was_proved_and_of_which_list() -> None:
     wrong = proof.Wrong(number="c 251:0", name="rtc0", ask="read", wanted=True, why="a cgroup above refuses it")
     good, bad, old = proved(), proved(cgroup="v1", mismatches=[wrong]), proved(LIST + "\n", kernel="6.1", policy="old")
     text = report.page(planned(), [good, bad, old])
-    assert "1 mismatches" in text and "rtc0 c 251:0: read should be allowed, is refused" in text
+    assert "1 mismatch<" in text and "rtc0 c 251:0: read should be allowed, is refused" in text
     assert text.count("of another list than this one") == 1
     assert row(text, "/dev/rtc0").split()[-2:] == ["\u2713", "\u2717"]
     assert "just what the list says" in text
