@@ -22,7 +22,7 @@ from sampan.config.rules import Access, RuleSet
 from sampan.control import verify
 from sampan.control.shells import Subject
 from sampan.core import paths
-from sampan.devices import catalogue, dump, export, policyfile, resolve, verdict
+from sampan.devices import catalogue, dump, export, guard, policyfile, resolve, verdict
 from sampan.devices.facts import Facts
 from sampan.serial.session import Result
 
@@ -226,6 +226,59 @@ def test_oci_runtimes_open_what_the_exported_list_says(
     judge(asked.output, numbers, found)
 
 
+def guards(folder: Path, found: resolve.Resolved) -> tuple[Path, Path]:
+    """The guard of the list, and one of a list for a kernel on which /dev/null was another number."""
+    text = guard.script(found)
+    paths_ = folder / "right.guard", folder / "wrong.guard"
+    for path, said in zip(paths_, (text, text.replace("node char/1:3 'null'", "node char/1:5 'null'")), strict=True):
+        path.write_text(said)
+        path.chmod(0o755)
+    return paths_
+
+
+REFUSED = "char/1:5 is not null any more but zero"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the image's x86-64 busybox on the host")
+def test_lxc_starts_nothing_that_the_guard_refuses(tmp_path: Path, rootfs: Path, found: resolve.Resolved) -> None:
+    tool("lxc-start")
+    mode = modes()[0]
+    with space(tmp_path, v2=mode == "v2") as here:
+        folder = tmp_path / "lxc" / NAME
+        folder.mkdir()
+        head = f"lxc.uts.name = {NAME}\nlxc.rootfs.path = dir:{rootfs}\nlxc.init.cmd = /bin/sleep 600\n"
+        try:
+            for hook, starts in zip(guards(tmp_path, found), (True, False), strict=True):
+                write = export.lxc1 if mode == "v1" else export.lxc2
+                (folder / "config").write_text(head + write(found, str(hook)))
+                log = tmp_path / f"{hook.stem}.log"
+                assert here.run(f"lxc-start -n {NAME} -o {log} -l DEBUG").ok == starts, log.read_text()
+                assert (REFUSED in log.read_text()) != starts
+                here.run(f"lxc-stop -k -n {NAME}")
+        finally:
+            here.run(f"lxc-stop -k -n {NAME}")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs the image's x86-64 busybox on the host")
+def test_runc_starts_nothing_that_the_guard_refuses(tmp_path: Path, rootfs: Path, found: resolve.Resolved) -> None:
+    program = tool("runc")
+    (tmp_path / "ask").mkdir()
+    bundle(tmp_path, rootfs, program, found)
+    config = json.loads((tmp_path / "config.json").read_text())
+    run = f"cd {tmp_path} && {program} --root {tmp_path}/state"
+    with space(tmp_path, v2=modes()[0] == "v2") as here:
+        try:
+            for hook, starts in zip(guards(tmp_path, found), (True, False), strict=True):
+                config["hooks"] = json.loads(export.oci(found, str(hook)))["hooks"]
+                (tmp_path / "config.json").write_text(json.dumps(config))
+                log = tmp_path / f"{hook.stem}.log"
+                assert here.run(f"{run} run -d {NAME} </dev/null >{log} 2>&1").ok == starts, log.read_text()
+                assert (REFUSED in log.read_text()) != starts, log.read_text()
+                here.run(f"{run} delete -f {NAME}")
+        finally:
+            here.run(f"{run} delete -f {NAME}")
+
+
 @pytest.fixture
 def docker(tmp_path: Path) -> Iterator[str]:
     """A daemon of our own, without networks, and the command that talks to it; its image "root" has busybox alone."""
@@ -288,11 +341,11 @@ def test_docker_opens_what_the_exported_flags_say(
 
 def test_systemd_takes_the_unit(tmp_path: Path, found: resolve.Resolved) -> None:
     unit = tmp_path / "sampan-test.service"
-    guard = tmp_path / "guard"
-    guard.write_text("#!/bin/sh\n")
-    guard.chmod(0o755)
+    hook = tmp_path / "guard"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
     head = "[Unit]\nDescription=test\n\n"
-    unit.write_text(head + export.systemd(found, str(guard)) + "ExecStart=/bin/true\n")
+    unit.write_text(head + export.systemd(found, str(hook)) + "ExecStart=/bin/true\n")
     argv = [tool("systemd-analyze"), "verify", "--man=no", "--generators=no", unit]
 
     def complaints() -> list[str]:
