@@ -20,7 +20,7 @@ _WRITERS = {"text": lintreport.as_text, "json": lintreport.as_json, "sarif": lin
 @click.option("--strict", is_flag=True, help="Exit status 1 for warnings too.")
 @click.option("--ignore", multiple=True, type=click.Choice(list(finding.LINTS)), help="Leave this lint out.")
 def lint(files: tuple[Path, ...], boards: tuple[str, ...], form: str, strict: bool, ignore: tuple[str, ...]) -> None:
-    """Check the device rules in FILE...: LXC configurations, OCI config.json or systemd units.
+    """Check the device rules in FILE...: LXC configurations, OCI config.json, CDI, systemd units.
 
     Exit status 1 when there is an error, 2 when a file cannot be read.
     """

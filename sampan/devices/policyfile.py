@@ -1,6 +1,6 @@
 """Reading the device rules of files that people wrote: LXC configurations (both generations of
-keys), OCI config.json and systemd units. Only the device part is read; what is wrong in a rule
-stays in its entry, for lint to say with the line.
+keys), OCI config.json, CDI specifications, systemd units and docker's flags. Only the device part
+is read; what is wrong in a rule stays in its entry, for lint to say with the line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sampan.config.rules import Rule, Verb, parse
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import read_text
 
-Format = Literal["lxc", "oci", "systemd", "docker"]
+Format = Literal["lxc", "oci", "systemd", "docker", "cdi"]
 Form = Literal["all", "number", "name", "wrong"]
 
 _LXC = re.compile(r"lxc\.cgroup2?\.devices\.(?P<verb>allow|deny)")
@@ -29,6 +29,7 @@ _REASON = re.compile(r"[#;]+\s*reason:\s*(?P<reason>\S.*)")
 _UNIT = re.compile(r"^(\[(Service|Unit|Slice|Scope)\]|Device(Allow|Policy)\s*=)", re.MULTILINE)
 _ANY_LXC = re.compile(r"^\s*(lxc|sampan)\.[a-z0-9_.-]+\s*=", re.MULTILINE)
 _ALLOW = re.compile(r'"allow"\s*:')
+_NODE = re.compile(r'"path"\s*:\s*"/dev/')
 _UNIT_DRIVER = re.compile(r"(char|block)-(\*|[0-9]+)")
 _UNIT_LINK = re.compile(r"/dev/(char|block)/([0-9]+:[0-9]+)")
 
@@ -101,7 +102,7 @@ def read(path: Path) -> Policy:
     try:
         text = read_text(path)
         if not _known(text):
-            hint = "lxc.KEY = VALUE, OCI's config.json, a systemd unit or docker's --device flags"
+            hint = "lxc.KEY = VALUE, OCI's config.json, a CDI specification, a systemd unit or docker's --device flags"
             raise SampanError(f"{path}: empty, or no configuration of a container", hint=hint)
         return loads(text, str(path))
     except SampanError as error:
@@ -112,7 +113,8 @@ def read(path: Path) -> Policy:
 def loads(text: str, path: str) -> Policy:
     """The policy of a text."""
     if text.lstrip().startswith("{"):
-        return _oci(text, path)
+        data = _json(text, path)
+        return _cdi(text, path, data) if "cdiVersion" in data else _oci(text, path, data)
     if text.lstrip().startswith("--device"):
         return _docker(text, path)
     if _UNIT.search(text):
@@ -241,17 +243,44 @@ def _docker(text: str, path: str) -> Policy:
     return policy
 
 
-def _oci(text: str, path: str) -> Policy:
+def _json(text: str, path: str) -> dict[str, Any]:
     try:
-        data: Any = json.loads(text)
+        data: dict[str, Any] = json.loads(text)  # it begins with a brace
+    except json.JSONDecodeError as error:
+        raise SampanError(f"{path}:{error.lineno}: not JSON: {error.msg}", code=EXIT_USAGE) from error
+    return data
+
+
+def _cdi(text: str, path: str, data: dict[str, Any]) -> Policy:
+    """A specification of CDI: what its devices add to the list of whoever runs the container."""
+    try:
+        edits = [data.get("containerEdits", {}), *(device["containerEdits"] for device in data["devices"])]
+        nodes = [node for each in edits for node in each.get("deviceNodes", [])]
+        values = [_cdi_value(node) for node in nodes]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SampanError(f"{path}: no CDI specification: {error!r}", code=EXIT_USAGE) from error
+    places = [text.count("\n", 0, found.start()) + 1 for found in _NODE.finditer(text)]
+    lines = places if len(places) == len(nodes) else [1] * len(nodes)
+    entries = [entry(line, "allow", value) for line, value in zip(lines, values, strict=True)]
+    return Policy(path, "cdi", [Entry(1, "deny", "a", "all"), *entries])
+
+
+def _cdi_value(node: dict[str, Any]) -> str:
+    """By number where it has one: that is what runtimes take then."""
+    access = node.get("permissions") or "rwm"
+    if "major" in node:
+        return f"{node.get('type') or 'c'} {node['major']}:{node.get('minor', 0)} {access}"
+    return f"{node.get('hostPath') or node['path']} {access}"
+
+
+def _oci(text: str, path: str, data: dict[str, Any]) -> Policy:
+    try:
         if not {"linux", "ociVersion"} & set(data):
             raise TypeError("it has neither `linux` nor `ociVersion`")
         devices = data.get("linux", {}).get("resources", {}).get("devices", [])
         bounding = data.get("process", {}).get("capabilities", {}).get("bounding")
         if not isinstance(devices, list) or not all(isinstance(device, dict) for device in devices):
             raise TypeError("linux.resources.devices is no list of objects")
-    except json.JSONDecodeError as error:
-        raise SampanError(f"{path}:{error.lineno}: not JSON: {error.msg}", code=EXIT_USAGE) from error
     except (AttributeError, TypeError) as error:
         raise SampanError(f"{path}: no OCI configuration: {error}", code=EXIT_USAGE) from error
     lines = _oci_lines(text, devices)

@@ -48,6 +48,26 @@ def test_a_unit_comes_back_the_same(found: resolve.Resolved) -> None:
     assert resolve.resolve(policy, found.facts, catalogue.load()).rules == found.rules
 
 
+def test_cdi_comes_back_but_for_what_it_cannot_say(found: resolve.Resolved) -> None:
+    policy = policyfile.loads(export.cdi(found, "/etc/guard"), "sampan.json")
+    assert policy.format == "cdi" and policy.deny_all and len({each.line for each in policy.entries}) > 5
+    policy.entries = [policyfile.entry(e.line, e.verb, e.text, "test") for e in policy.entries]
+    (lost,) = set(found.rules) - set(resolve.resolve(policy, found.facts, catalogue.load()).rules)
+    assert str(lost) == "c 136:* rw"
+
+
+def test_cdi_as_others_write_it() -> None:
+    nodes = [
+        {"path": "/dev/clock", "hostPath": "/dev/rtc0"},
+        {"path": "/dev/x", "major": 1, "minor": 3, "permissions": "r"},
+    ]
+    text = json.dumps({"cdiVersion": "0.5.0", "kind": "a/b", "devices": [], "containerEdits": {"deviceNodes": nodes}})
+    assert [each.text for each in policyfile.loads(text, "x").entries] == ["a", "/dev/rtc0 rwm", "c 1:3 r"]
+    for wrong in ('{"cdiVersion": "0.5.0"}', '{"cdiVersion": "0.5.0", "devices": [{"containerEdits": 3}]}'):
+        with pytest.raises(SampanError, match="no CDI specification"):
+            policyfile.loads(wrong, "x")
+
+
 def test_oci_says_nodes_rules_and_hook(found: resolve.Resolved) -> None:
     data = json.loads(export.oci(found, "/etc/guard"))
     rules = data["linux"]["resources"]["devices"]
