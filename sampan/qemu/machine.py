@@ -25,6 +25,7 @@ _SIZE = re.compile(r"^[1-9][0-9]*[KMG]?$")
 #: MiB of translated code TCG keeps. The default (a quarter of the RAM, up to 1 GiB) only costs memory.
 _TB_MIB = 64
 _TB_MIB_CLONE = 32  #: many clones run at once
+_CARD_SECONDS = 20  #: a card is waited for; a host that boots many boards at once is slow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +118,8 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
 def cmdline(image: Image, options: BootOptions) -> str:
     """The kernel command line; the user's own words come last and so win."""
     own = ["panic=-1", f"sampan.cgroup={options.cgroup}"]
+    if image.qemu.drive == "sd":
+        own.append(f"sampan.data={_CARD_SECONDS}")
     return " ".join(filter(None, [image.cmdline, *image.qemu.cmdline, *own, options.append]))
 
 

@@ -114,6 +114,11 @@ def test_the_boards_parameters_for_qemu_are_given() -> None:
     assert "no_timer_check" in words and words.index("no_timer_check") < words.index("panic=-1")
 
 
+def test_a_card_is_waited_for_and_a_disk_that_is_there_at_once_is_not() -> None:
+    assert " sampan.data=20" in cmdline(image("ast2600-evb"), BootOptions())
+    assert "sampan.data" not in cmdline(image("qemuarm"), BootOptions())
+
+
 def test_the_users_kernel_parameters_come_last() -> None:
     line = cmdline(image(), BootOptions(cgroup="hybrid", append="loglevel=7 panic=5"))
     assert line.endswith(" panic=-1 sampan.cgroup=hybrid loglevel=7 panic=5")
