@@ -69,6 +69,7 @@ class User:
 
 
 def _take(tty: int) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a suite below nohup hands on that it is ignored
     fcntl.ioctl(tty, termios.TIOCSCTTY, 0)
 
 

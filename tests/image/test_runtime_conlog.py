@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,14 @@ def writer_of(lab: Lab, name: str) -> int:
     return found[0]
 
 
+def has_read_all(writer: int) -> bool:
+    fd = os.open(f"/proc/{writer}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return fcntl.ioctl(fd, termios.FIONREAD, bytes(4)) == bytes(4)
+    finally:
+        os.close(fd)
+
+
 def end_of(lab: Lab, name: str) -> None:
     lab.ok("wait", name, "-s", "STOPPED", "-t", "30")
 
@@ -79,6 +89,7 @@ def test_a_full_disk_drops_with_a_mark(lab: Lab, small_disk: Path) -> None:
     filler.write_bytes(bytes(60000))
     name = start(lab, "full", script, f"lxc.console.logfile = {log}")
     wait_for((lab.root(name) / "full").exists)  # it went on although the disk is full
+    wait_for(lambda: has_read_all(writer_of(lab, name)))
     filler.unlink()
     (lab.root(name) / "more").touch()
     end_of(lab, name)
