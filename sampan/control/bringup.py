@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sampan.control import sendagent
+from sampan.control.bareshell import BareSession
 from sampan.core.errors import SampanError
 from sampan.serial import shell
 from sampan.serial.agent import AgentSession, NoAgent, OtherVersion
@@ -97,8 +98,12 @@ def refuse_if_typing(typist: str, last: str) -> None:
         raise SampanError(what, hint="finish there what is begun, or quit that terminal")
 
 
-async def agent_on(console: Console, login: Login, say: Callable[[str], None], state: State) -> AgentSession:
+async def agent_on(
+    console: Console, login: Login, say: Callable[[str], None], state: State
+) -> AgentSession | BareSession:
     """A session with the agent on `console`; starts it by one line at the login shell when none runs.
+
+    Where none can run, one with the shell itself.
 
     Raises LoginRefused, KernelPanic, an error of this module, or why the line ended.
     """
@@ -131,7 +136,11 @@ async def agent_on(console: Console, login: Login, say: Callable[[str], None], s
         say(error.message)
         await console.write(_GIVE_UP)
         await reach_shell(console, login, say, state)
-    folder = await sendagent.send(console, say)
+    try:
+        folder = await sendagent.send(console, say)
+    except sendagent.CannotSend as error:
+        say(f"{error.what}; programs run by the bare shell: slowly, one at a time, without a terminal")
+        return BareSession(console)
     await reach_shell(console, login, say, state)
     console.clear()
     await console.write(f"PATH={folder}:$PATH sampan agent\n")

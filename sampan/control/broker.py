@@ -16,6 +16,7 @@ import sys
 import msgspec
 
 from sampan.control import bringup
+from sampan.control.bareshell import BareSession
 from sampan.control.lines import LinePlace, Owner
 from sampan.control.sideline import SideLine
 from sampan.control.visitor import Keyboard, Visitor, record_of
@@ -50,7 +51,7 @@ class Broker:
         self.keyboard = Keyboard()
         self.terminals: set[Visitor] = set()
         self._baud = baud
-        self._session: AgentSession | None = None
+        self._session: AgentSession | BareSession | None = None
         self._starting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._used = self._loop.time()
@@ -63,7 +64,7 @@ class Broker:
 
     # ---- the agent
 
-    async def agent(self, visitor: Visitor, login: bringup.Login) -> AgentSession:
+    async def agent(self, visitor: Visitor, login: bringup.Login) -> AgentSession | BareSession:
         """The session, begun when there is none."""
         async with self._starting:
             self.touch()
@@ -106,7 +107,7 @@ class Broker:
     async def leave_agent(self) -> None:
         """Give the line back to its shell, unless a program runs."""
         async with self._starting:
-            if self._session is not None and not self._session.mux.channels and not self._aside:
+            if self._session is not None and not self._session.busy and not self._aside:
                 session, self._session = self._session, None
                 self.console.clear()
                 await session.leave()
@@ -140,7 +141,7 @@ class Broker:
             return
         if self.console.panicked:
             session.lost(f"the kernel panicked: {self.console.panicked}")
-        elif any(words in seen for words in _BOOTS):
+        elif session.framed and any(words in seen for words in _BOOTS):
             session.lost("the board has rebooted")
 
     # ---- terminals
@@ -163,7 +164,7 @@ class Broker:
         """A person's keys; they wait while programs run over the line."""
         told = False
         while self._session is not None and self._session.up and not self._aside:
-            if not self._session.mux.channels:
+            if not self._session.busy:
                 await self.leave_agent()
                 continue
             if not told:
@@ -211,7 +212,7 @@ class Broker:
         while not (self.console.ended or self._over):
             await asyncio.sleep(0.1 if self.terminals else 0.5)
             idle = self._loop.time() - self._used
-            if self._session is not None and not self._session.mux.channels and idle > AGENT_IDLE:
+            if self._session is not None and not self._session.busy and idle > AGENT_IDLE:
                 await self.leave_agent()
             if not self._visitors and idle > BROKER_IDLE:
                 break

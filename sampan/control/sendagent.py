@@ -70,7 +70,9 @@ async def _bring(session: Session, program: bytes, say: Callable[[str], None]) -
     if not folder or not sums:
         lacks = "no folder where programs may run" if not folder else "no sha256sum"
         raise session.console.error(CannotSend, f"the target has no sampan, and {lacks} for the one to be sent")
-    await _write(session, gzip.compress(program, mtime=0) if unzip else program, f"{folder}/part", unbase, say)
+    packed = gzip.compress(program, mtime=0) if unzip else program
+    say(f"the target lacks sampan: sending it ({len(packed) // 1000} kB)")
+    await write(session, packed, f"{folder}/part", unbase)
     finish = (
         f"cd {folder}&&{unzip + ' -dc' if unzip else 'cat'} <part >new&&rm part&&chmod 700 new&&"
         f'[ "$({sums} <new)" = "{digest}  -" ]&&mv new sampan||{{ rm -f part new;exit 1;}}'
@@ -82,9 +84,11 @@ async def _bring(session: Session, program: bytes, say: Callable[[str], None]) -
     return folder
 
 
-async def _write(session: Session, data: bytes, path: str, unbase: str, say: Callable[[str], None]) -> None:
-    """Append pieces; each command runs once and is checked, or it raises."""
-    say(f"the target lacks sampan: sending it ({len(data) // 1000} kB)")
+async def write(session: Session, data: bytes, path: str, unbase: str) -> None:
+    """Make a file of pieces; each command runs once and is checked, or it raises.
+
+    `path` is a shell's word, `unbase` what decodes base64 there ("": nothing does).
+    """
     size = _CHUNK if unbase else _CHUNK // 4
     for at in range(0, len(data), size):
         piece = data[at : at + size]

@@ -7,6 +7,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from sampan.control.bareshell import BareChannel, BareSession
 from sampan.control.bringup import Login
 from sampan.control.packets import Kind, Nonsense, Unpacker, pack
 from sampan.core.errors import SampanError
@@ -83,7 +84,7 @@ class Visitor:
                 self.broker.end(self, int(request["baud"]))
             elif request["do"] == "info":
                 session = await self.broker.agent(self, login)
-                self.end(codec=session.link.codec, round_trip=session.link.flight.round_trip)
+                self.end(codec=session.codec, round_trip=session.round_trip)
         except SampanError as error:
             self.fail(error)
 
@@ -117,20 +118,22 @@ class Visitor:
                 return
             end = done.result()
             if end.failure:
-                raise SampanError(end.failure) if session.link.up else await self.broker.lost(end.failure)
+                raise SampanError(end.failure) if session.up else await self.broker.lost(end.failure)
             self.end(status=end.exit_code, repeated=end.repeated)
         finally:
             feeding.cancel()
             self.broker.touch()
 
-    def _has_room(self, channel: Channel, *, tell: bool) -> None:
+    def _has_room(self, channel: Channel | BareChannel, *, tell: bool) -> None:
         self._room.set()
         now = asyncio.get_running_loop().time()
         if tell and now - self._told >= _TELL_EVERY:
             self._told = now
             self.send(Kind.PASSED, b"%d" % channel.passed)
 
-    def _output(self, channel: Channel, session: AgentSession, stream: Stream, data: bytes) -> None:
+    def _output(
+        self, channel: Channel | BareChannel, session: AgentSession | BareSession, stream: Stream, data: bytes
+    ) -> None:
         self.send(Kind.STDOUT if stream == Stream.STDOUT else Kind.STDERR, data)
         # Credit goes back when the client has taken it: its pipe holds up its program alone.
         self._unsent += len(data)
@@ -140,14 +143,14 @@ class Visitor:
         else:
             asyncio.ensure_future(self._drained(channel, session))
 
-    async def _drained(self, channel: Channel, session: AgentSession) -> None:
+    async def _drained(self, channel: Channel | BareChannel, session: AgentSession | BareSession) -> None:
         with contextlib.suppress(OSError):
             await self._writer.drain()
         count, self._unsent = self._unsent, 0
         channel.consumed(count)
         session.kick()
 
-    async def _feed(self, channel: Channel, session: AgentSession) -> None:
+    async def _feed(self, channel: Channel | BareChannel, session: AgentSession | BareSession) -> None:
         """The client's input, as fast as the line takes it."""
         while (item := await self._packet()) is not None:
             kind, payload = item

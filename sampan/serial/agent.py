@@ -44,6 +44,8 @@ class Output:
 class AgentSession:
     """One session. `on_down` is called once when it ends by itself, with the reason."""
 
+    framed = True  #: what programs say is no text on the line
+
     def __init__(self, console: Console) -> None:
         self.console = console
         self.mux = Mux()
@@ -78,6 +80,20 @@ class AgentSession:
     @property
     def up(self) -> bool:
         return self.link.up
+
+    @property
+    def busy(self) -> bool:
+        """A program runs."""
+        return bool(self.mux.channels)
+
+    @property
+    def codec(self) -> str:
+        return self.link.codec
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds."""
+        return self.link.flight.round_trip
 
     # ---- programs
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pty_board import Board
 
+from sampan.control.client import Connection
+from sampan.control.packets import Kind
 from sampan.control.remote import Target
 from sampan.control.target import resolve
 from sampan.core.errors import SampanError
@@ -83,10 +88,45 @@ def test_the_agent_is_sent_once(boards: Callable[[str], Board], script: str) -> 
     assert said.startswith("sampan ") and not any("sending it" in note for note in notes)
 
 
-def test_what_cannot_be_sent_is_said(
+def test_what_cannot_be_sent_is_said_and_the_bare_shell_runs_programs(
     boards: Callable[[str], Board], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
-    with pytest.raises(SampanError, match=f"none for {os.uname().machine} here to send"):
-        ask(boards(""))
+    board, notes = boards(""), []
+    target = Target(resolve(board.url), notes.append)
+    data = bytes(range(256)) * 50 + b"login: Linux version \r\n\0"
+    done = target.run('cat; echo "$WORD" >&2; exit 7', stdin=data, environment={"WORD": "it's"})
+    assert f"none for {os.uname().machine} here to send; programs run by the bare shell" in notes[0]
+    assert (done.status, done.stdout, done.stderr) == (7, data, b"it's\n")
+    assert target.run(["printf", "%s|", "a b", "'", "$x"]).output == "a b|'|$x|"
+    count = f"echo x >>{tmp_path}/count"
+    assert [target.run(count, ident=b"12345678").repeated for _ in range(2)] == [False, True]
+    assert (tmp_path / "count").read_text() == "x\n"
+    assert target.verb("ls").status == 127 and "not found" in target.verb("ls").stderr.decode()
     assert not any(path.exists() for path in SENT)
+
+
+def test_a_program_of_the_bare_shell_is_given_up(
+    boards: Callable[[str], Board], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
+    line = resolve(boards("").url)
+    words = ["sh", "-c", f"echo >{tmp_path}/begun; exec sleep 1000"]
+    with Connection(line, {"do": "run", "words": words}) as client:
+        client.input(b"")
+        until_there(tmp_path / "begun")
+    assert Target(line).run("echo next").output == "next\n"
+    (tmp_path / "begun").unlink()
+    with Connection(line, {"do": "run", "words": words}) as client:
+        client.input(b"")
+        until_there(tmp_path / "begun")
+        client.signal(signal.SIGINT)
+        ended = [payload for kind, payload in client.packets() if kind == Kind.END]
+    assert json.loads(ended[0])["status"] == 128 + signal.SIGINT
+
+
+def until_there(path: Path) -> None:
+    end = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
