@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import pty
+import random
 import resource
 import shutil
 import socket
@@ -90,6 +91,65 @@ def link_rows(library: ctypes.CDLL) -> Iterator[Row]:
         rate = line.rate() / FULL
         yield [f"text (a path of 7 bits), {way}", share(rate), ">= 68%", verdict(rate >= 0.68)]
     yield return_row(library)
+    yield reset_row(library)
+    yield stale_row(library)
+    yield typing_row(library)
+
+
+def reset_row(library: ctypes.CDLL) -> Row:
+    """The board is reset in mid-frame, its boot loader speaks, and a new agent meets the host's next session."""
+    worst, good = 0.0, True
+    for number in range(40):
+        line = pair(library, CLEAN, up=noise(60_000))
+        line.run(1 + number * 0.037)
+        before = len(line.host.got)
+        line.line.to_host.discard()
+        line.line.to_host.inject(b"\r\n\r\nU-Boot 2023.01\r\n\xff\x00\r\nlogin: ")
+        line.target, since = AgentEnd(library, noise(20_000, 9)), line.now
+        good = good and noise(60_000).startswith(bytes(line.host.got)) and before > 0
+        line.host.got.clear()
+        line.host.link.open(line.now)
+        while not line.host.got:
+            line.step()
+        worst = max(worst, line.now - since)
+        good = good and line.run(60) and bytes(line.host.got) == noise(20_000, 9)
+    return _trouble("reset in mid-frame", worst, good)
+
+
+def stale_row(library: ctypes.CDLL) -> Row:
+    """A host is killed in mid-frame; what it left on the line and in the agent does nothing in the next session."""
+    worst, good = 0.0, True
+    for number in range(40):
+        line = pair(library, CLEAN, down=noise(60_000))
+        line.run(1 + number * 0.037)
+        line.host, since = PythonEnd("host", noise(5_000, 4)), line.now
+        line.host.link.open(line.now)
+        while line.target.opened < 2:  # type: ignore[attr-defined]
+            line.step()
+        good = good and noise(60_000).startswith(bytes(line.target.got))
+        line.target.got.clear()
+        while not line.target.got:
+            line.step()
+        worst = max(worst, line.now - since)
+        good = good and line.run(60) and line.exact()
+    return _trouble("stale bytes of an earlier client", worst, good)
+
+
+def typing_row(library: ctypes.CDLL) -> Row:
+    keys = [b"ls\r", b"\x03", b"#~", b"q", b"\0", b"\x15", b"\x1b[A"]
+    line, chance, next_key = pair(library, CLEAN, noise(100_000, 1)), random.Random(3), 0.0
+    while len(line.target.got) < 100_000:
+        line.step()
+        if line.now >= next_key:
+            line.line.to_board.inject(chance.choice(keys))
+            next_key = line.now + chance.uniform(0, 0.25)
+    rate = 100_000 / line.now / FULL
+    return ["a human typing 8 keys a second", f"{share(rate)} of the line", "exact", verdict(line.exact())]
+
+
+def _trouble(what: str, worst: float, good: bool) -> Row:
+    said = f"{worst * 1000:.0f} ms{'' if good else ', WRONG bytes'}"
+    return [f"{what}, data again, worst of 40", said, "<= 500 ms, exact", verdict(good and worst <= 0.5)]
 
 
 def return_row(library: ctypes.CDLL) -> Row:
@@ -169,8 +229,8 @@ def _copy(read: Callable[[], bytes], write: Callable[[bytes], object]) -> None:
             write(data)
 
 
-def modem_row(name: str, send: list[str], receive: list[str], size: int) -> Row:
-    """lrzsz's programs at both ends."""
+def modem_row(name: str, send: list[str], receive: list[str], size: int, ours: float) -> Row:
+    """lrzsz's programs at both ends; `ours` is our own share of the line."""
     if not shutil.which(send[0]):
         return [name, "-", "", f"no {send[0]} here (lrzsz)"]
     line = PacedLine(CLEAN)
@@ -195,7 +255,8 @@ def modem_row(name: str, send: list[str], receive: list[str], size: int) -> Row:
             program.wait()
         line.close()
         exact = got.exists() and got.read_bytes()[:size] == data
-    return [name, share(size / seconds / FULL) if exact else "failed", "less than ours", ""]
+    rate = size / seconds / FULL if exact else 0.0
+    return [name, share(rate) if exact else "failed", f"less than our {share(ours)}", verdict(rate < ours)]
 
 
 class PacedBoard:
@@ -360,7 +421,7 @@ def shell_row(folder: Path, commands: int) -> Row:
     return [f"{commands} commands by the bare shell, 25 printk/s", seen, "none wrong", verdict(not wrong)]
 
 
-def labgrid_row(size: int) -> Row:
+def labgrid_row(size: int, ours: float) -> Row:
     """labgrid's put (XMODEM by its ShellDriver) on the same line."""
     python = build_dir() / "bench-labgrid" / "bin" / "python"
     if not python.exists():
@@ -388,7 +449,8 @@ def labgrid_row(size: int) -> Row:
         there = folder / "there"
         exact = there.exists() and there.read_bytes() == noise(size)
     good = said and exact
-    return ["labgrid put", share(size / float(said[-1]) / FULL) if good else "failed", "less than ours", ""]
+    rate = size / float(said[-1]) / FULL if good else 0.0
+    return ["labgrid put", share(rate) if good else "failed", f"less than our {share(ours)}", verdict(rate < ours)]
 
 
 def rows(words: list[str]) -> Iterator[Row]:
@@ -397,6 +459,7 @@ def rows(words: list[str]) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         library = agent_library(folder)
+        ours = pair(library, CLEAN, noise(200_000)).rate() / FULL
         for word in chosen:
             group = folder / word
             group.mkdir()
@@ -405,10 +468,10 @@ def rows(words: list[str]) -> Iterator[Row]:
             elif word == "hundred":
                 yield hundred_row(library, 100)
             elif word == "modem":
-                yield modem_row("YMODEM-1K (lrzsz)", ["sb", "-k"], ["rb"], 300_000)
-                yield modem_row("ZMODEM (lrzsz)", ["sz"], ["rz"], 300_000)
+                yield modem_row("YMODEM-1K (lrzsz)", ["sb", "-k"], ["rb"], 300_000, ours)
+                yield modem_row("ZMODEM (lrzsz)", ["sz"], ["rz"], 300_000, ours)
             elif word == "labgrid":
-                yield labgrid_row(40_000)
+                yield labgrid_row(40_000, ours)
             elif word == "session":
                 yield from session_rows(group)
             elif word == "shell":
