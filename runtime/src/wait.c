@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "events.h"
 #include "match.h"
 #include "notify.h"
 #include "opts.h"
@@ -128,18 +129,20 @@ static void print_event(const struct event *e, bool json)
 
 int cmd_monitor(int argc, char **argv)
 {
-	static bool quit;
+	static bool quit, all;
 	static const struct opt opts[] = {
+		{ 'a', "all", NULL, &all, "devices that come and go and kills for want of memory, too" },
 		{ 'Q', "quit", NULL, &quit, "accepted; there is no daemon to end" },
 	};
 	static const struct optset set = {
-		"monitor [-n NAME] [--json]",
+		"monitor [-n NAME] [-a] [--json]",
 		"Prints each change of state. NAME is a regular expression for whole names, '.*'\n"
 		"when not given: . [a-z] ( | ) * + ?",
 		opts, ARRAY_SIZE(opts), OPTS_JSON,
 	};
 	struct args a = opts_parse(&set, argc, argv);
 	const char *name = a.name ? a.name : a.nrest > 0 ? a.rest[0] : ".*";
+	struct pollfd p[1 + EVENT_FDS] = { 0 };
 	struct event e;
 	int fd;
 
@@ -151,13 +154,15 @@ int cmd_monitor(int argc, char **argv)
 	fd = watch_open();
 	if (fd < 0)
 		fail();
+	p[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (all)
+		events_open(p + 1);
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-
-		watch_poll(&p, 1, -1);
+		watch_poll(p, all ? ARRAY_SIZE(p) : 1, -1);
 		while (watch_next(fd, &e))
 			if (match(name, e.name))
 				print_event(&e, a.json);
+		events_print(p + 1, name, a.json);
 		if (fflush(stdout) != 0 || ferror(stdout))
 			break;                  /* nobody reads them any more */
 		watch_rest();

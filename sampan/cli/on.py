@@ -58,7 +58,7 @@ def command(target: str, verb: str, words: tuple[str, ...]) -> None:
     run -- CMD           a program on the target
     shell                root's shell there
     logs [-f] [NAME]     the kernel's log, or what a container wrote to its console
-    push FILE PATH       pull PATH FILE
+    push FILE PATH       pull PATH FILE  (--json)
     install CONTAINER    put a container's folder on the target (--name, --replace, --start)
     devices probe|verify ...
 
@@ -92,8 +92,15 @@ def _asked(line: Line, failure: LineFailure) -> Line:
     return replace(line, password=getpass.getpass(f"{line.target}: password of {line.user}: "))
 
 
-def program(line: Line, words: Sequence[str], *, verb: bool = False, seated: bool = False) -> int:
-    """A program there with our stdin, stdout and stderr; its exit code."""
+def program(
+    line: Line,
+    words: Sequence[str],
+    *,
+    verb: bool = False,
+    seated: bool = False,
+    edit: Callable[[bytes], bytes] = lambda out: out,
+) -> int:
+    """A program there with our stdin, stdout (as `edit` makes it) and stderr; its exit code."""
     terminal = seated and os.isatty(0) and os.isatty(1)
     size = shutil.get_terminal_size()
     request: dict[str, object] = {"do": "run", "words": list(words), "verb": verb, "urgent": seated}
@@ -101,7 +108,7 @@ def program(line: Line, words: Sequence[str], *, verb: bool = False, seated: boo
         request |= {"terminal": True, "size": [size.lines, size.columns], "environment": _environment()}
     with Connection(line, request) as connection:
         if not terminal:
-            return _join(connection, forward=signal.SIGINT)
+            return _join(connection, forward=signal.SIGINT, edit=edit)
         from sampan.control.terminal import on_resize
         from sampan.serial.terminal import raw_mode
 
@@ -114,7 +121,11 @@ def _environment() -> Mapping[str, str]:
     return {"TERM": os.environ.get("TERM", "vt100")}
 
 
-def _join(connection: Connection, forward: signal.Signals | None = None) -> int:
+def _join(
+    connection: Connection,
+    forward: signal.Signals | None = None,
+    edit: Callable[[bytes], bytes] = lambda out: out,
+) -> int:
     """Bytes to and fro until the program ends. Ctrl-C goes to it; twice gives it up."""
     reading = True
     interrupts = 0
@@ -128,7 +139,7 @@ def _join(connection: Connection, forward: signal.Signals | None = None) -> int:
                 for kind, payload in connection.read():
                     if kind == Kind.END:
                         return int(json.loads(payload)["status"])
-                    _show(kind, payload)
+                    _show(kind, edit(payload) if kind == Kind.STDOUT else payload)
         except KeyboardInterrupt:
             interrupts += 1
             if forward is None or interrupts > 1:
@@ -184,7 +195,11 @@ def _logs(line: Line, words: list[str]) -> int:
         raise SampanError("logs: -f and one name at most", hint="sampan on TARGET logs [-f] [NAME]", code=EXIT_USAGE)
     if names:
         return program(line, ["sh", "-c", _CONSOLE_LOG, "logs", names[0], "1" if follow else ""])
-    return program(line, ["cat", "/dev/kmsg"] if follow else ["dmesg"])
+    if not follow:
+        return program(line, ["dmesg"])
+    from sampan.control.kmsg import KernelLog
+
+    return program(line, ["cat", "/dev/kmsg"], edit=KernelLog().feed)
 
 
 def _push(line: Line, words: list[str]) -> int:
@@ -199,6 +214,8 @@ def _files(line: Line, words: list[str], *, push: bool) -> int:
     from sampan.cli.meter import Meter
     from sampan.control.remote import Target
 
+    as_json = "--json" in words
+    words = [word for word in words if word != "--json"]
     if len(words) != 2:
         raise SampanError("from where, to where?", hint="push FILE PATH, pull PATH FILE", code=EXIT_USAGE)
     began = time.monotonic()
@@ -213,7 +230,10 @@ def _files(line: Line, words: list[str], *, push: bool) -> int:
         raise
     meter.close()
     seconds = time.monotonic() - began
-    print(f"{moved.size} bytes in {seconds:.1f} s, {moved.sent} over the line, sha256 checked", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"bytes": moved.size, "sent": moved.sent, "seconds": round(seconds, 3)}))
+    else:
+        print(f"{moved.size} bytes in {seconds:.1f} s, {moved.sent} over the line, sha256 checked", file=sys.stderr)
     return 0
 
 
