@@ -24,13 +24,18 @@ def install(line: Line, container: str, name: str, replace: bool, start: bool, a
 
     Nothing is changed there before all has arrived and the target accepts the configuration.
     """
+    from sampan.cli.meter import Meter
     from sampan.control import install as installer
     from sampan.control.remote import Target
 
     package = installer.read(container, name)
     began = time.monotonic()
     target = Target(line, lambda text: print(f"[sampan: {text}]", file=sys.stderr, flush=True))
-    done = installer.install(target, package, replace=replace, start=start)
+    meter = Meter(f"install {package.name}")
+    try:
+        done = installer.install(target, package, replace=replace, start=start, progress=meter)
+    finally:
+        meter.close()
     seconds = time.monotonic() - began
     if as_json:
         record = {"name": done.name, "bytes": done.size, "sent": done.sent, "seconds": round(seconds, 3)}

@@ -23,6 +23,7 @@ from sampan.build.rootfs import Inputs, resolve
 from sampan.config.load import load
 from sampan.control.calls import TargetError
 from sampan.control.remote import Target
+from sampan.control.transfer import Progress
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error
 from sampan.core.paths import ROOT
@@ -181,11 +182,18 @@ def _made(manifest: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         yield info, data
 
 
-def install(target: Target, package: Package, *, replace: bool = False, start: bool = False) -> Installed:
+def install(
+    target: Target,
+    package: Package,
+    *,
+    replace: bool = False,
+    start: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Installed:
     """Put the container in its place on the target. Raises TargetError; what was there is untouched then."""
     stream, size = pack(package)
     words = ["sh", "-c", _PUT, "install", package.name, "replace" if replace else "", "start" if start else ""]
-    done = target.run(words, stdin=stream)
+    done = target.run(words, stdin=stream, passed=lambda count: progress(count, len(stream)))
     if not done.ok:
         said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         what = said[-1].removeprefix("sampan: ") if said else f"exit status {done.status}"

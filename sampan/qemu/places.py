@@ -5,6 +5,7 @@
         state.json     State: what `sampan vm ls` shows; replaced as a whole at each change
         console.log    every byte of the console, from the first one on
         console.sock   the console for clients: raw bytes both ways, any number of them
+        agent.sock     the same of a port that an agent has for itself; not with a simulated line
         qmp.sock       QMP for one client at a time
 
 Nobody trusts a process id here: a keeper that was killed gave its lock back, and QEMU died with it.
@@ -70,6 +71,7 @@ class Place:
         self.folder = root() / name
         self.log = self.folder / "console.log"
         self.console = self.folder / "console.sock"
+        self.agent = self.folder / "agent.sock"
         self.qmp = self.folder / "qmp.sock"
         self.keeper_log = self.folder / "keeper.log"
         if len(os.fsencode(self.console)) > _SOCKET_PATH_MAX:
@@ -227,7 +229,7 @@ def find(name: str) -> tuple[Place, State]:
         hint = did_you_mean(name, names) if names else f"`sampan vm up {name}` starts a board's"
         raise SampanError(f"{name}: there is no such machine", hint=hint)
     if not state.alive:
-        why = ": ".join(filter(None, [state.reason, state.detail]))
+        why = ": ".join(filter(None, [state.reason, state.detail.partition("\n")[0]]))
         raise SampanError(f"{name}: has ended ({why})", hint=f"log: {place.log}")
     return place, state
 
