@@ -287,7 +287,7 @@ async def _main(url: str, baud: int, machine: str, agent: str, ready: int) -> No
     write_bytes(place.owner, msgspec.json.encode(Owner(url, baud, os.getpid())), mode=0o600)
     console.start()
     try:
-        await Broker(console, baud, SideLine(agent, console.clock, log)).run(place, ready)
+        await Broker(console, baud, SideLine(agent, console.clock, log, configured=not machine)).run(place, ready)
     finally:
         place.owner.unlink(missing_ok=True)
         console.close()

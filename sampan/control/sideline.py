@@ -19,7 +19,9 @@ _THERE_SECONDS = 0.5  #: an agent that runs answers at once, or within a round t
 class SideLine:
     """The line `target` (LINE?baud=RATE, or ""), opened when it is first asked for."""
 
-    def __init__(self, target: str, clock: Clock, log: LineLog) -> None:
+    def __init__(self, target: str, clock: Clock, log: LineLog, *, configured: bool = True) -> None:
+        """`configured`: a person said that there is an agent, and is told when there is not."""
+        self._configured = configured
         self._line: Line | None = resolve(target) if target else None
         self._clock = clock
         self._log = log
@@ -47,7 +49,8 @@ class SideLine:
 
     def _miss(self, say: Callable[[str], None], why: str) -> None:
         self._log.note(why)
-        say(f"{why}; the console it is")
+        if self._configured:
+            say(f"{why}; the console it is")
 
     def close(self) -> None:
         if self._console is not None:

@@ -77,7 +77,8 @@ def _machine(target: str) -> Line:
 
     board, _, instance = target.removeprefix("qemu:").partition(":")
     place, state = places.find(instance or board)
-    return Line(target, f"unix://{place.console}", board=state.board, machine=place.name)
+    agent = f"unix://{place.agent}" if place.agent.exists() else ""
+    return Line(target, f"unix://{place.console}", board=state.board, agent=agent, machine=place.name)
 
 
 def _named(target: str) -> Line:

@@ -137,7 +137,7 @@ async def _timed_boot(image: Image, folder: Path) -> AccelReport:
 
 async def _boot_once(image: Image, folder: Path) -> None:
     sockets = Sockets.make()
-    wiring = Wiring(sockets.theirs[0].fileno(), sockets.theirs[1].fileno())
+    wiring = Wiring(sockets.fd("console"), sockets.fd("qmp"))
     command = machine.argv(image, folder, BootOptions(), wiring, "kvm")
     instance = await Instance.start(command, sockets, LineLog(None))
     try:

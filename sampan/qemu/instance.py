@@ -52,17 +52,25 @@ class Exit:
 
 @dataclass(frozen=True)
 class Sockets:
-    """Our ends of the console, QMP and the network card (when there is one), and QEMU's in that order."""
+    """Our ends of the console and QMP, of the agent's port and the network card when there are such; QEMU's by name."""
 
     console: socket.socket
     qmp: socket.socket
+    agent: socket.socket | None
     net: socket.socket | None
-    theirs: tuple[socket.socket, ...]
+    theirs: Mapping[str, socket.socket]
 
     @classmethod
-    def make(cls, net: bool = False) -> Sockets:
-        pairs = [socket.socketpair() for _ in range(3 if net else 2)]
-        return cls(pairs[0][0], pairs[1][0], pairs[2][0] if net else None, tuple(theirs for _, theirs in pairs))
+    def make(cls, *, agent: bool = False, net: bool = False) -> Sockets:
+        names = ["console", "qmp", *(["agent"] if agent else []), *(["net"] if net else [])]
+        pairs = {name: socket.socketpair() for name in names}
+        ours = {name: pair[0] for name, pair in pairs.items()}
+        theirs = {name: pair[1] for name, pair in pairs.items()}
+        return cls(ours["console"], ours["qmp"], ours.get("agent"), ours.get("net"), theirs)
+
+    def fd(self, name: str) -> int:
+        """QEMU's end; -1 when there is none."""
+        return self.theirs[name].fileno() if name in self.theirs else -1
 
     def with_line(self, line: LineRunner) -> Sockets:
         """The same with `line` between our end of the console and QEMU's. On a running loop."""
@@ -70,16 +78,16 @@ class Sockets:
 
         console, host = socket.socketpair()
         line.start(host, self.console)
-        shrink(self.theirs[0])
+        shrink(self.theirs["console"])
         return replace(self, console=console)
 
     def close_theirs(self) -> None:
-        for end in self.theirs:
+        for end in self.theirs.values():
             end.close()
 
     def close(self) -> None:
         self.close_theirs()
-        for end in (self.console, self.qmp, self.net):
+        for end in (self.console, self.qmp, self.agent, self.net):
             if end is not None:
                 end.close()
 
@@ -100,7 +108,7 @@ class Instance:
         self._exit: Exit | None = None
         self._ending: asyncio.Task[Exit] | None = None  #: kept, or the loop forgets it
         self.up = False  #: a login was reached: an end is no failed boot any more
-        keep = [*(end.fileno() for end in sockets.theirs), *keep_fds]
+        keep = [*(end.fileno() for end in sockets.theirs.values()), *keep_fds]
         self.process = Process.start(argv, keep, self._on_stderr)
         sockets.close_theirs()
         clock = MachineClock(self.process.pid)
@@ -110,6 +118,7 @@ class Instance:
         self.console.explain = self._explain
         self.console.tap(Halt(self._halted).feed)
         self.console.start()
+        self.port = _port(sockets.agent, clock)
         self._qmp = Qmp(self._on_event)
         self._watch = asyncio.create_task(self._until_exit())
 
@@ -275,8 +284,20 @@ class Instance:
         """End QEMU if it runs and give everything back."""
         await self.quit()
         self.console.close()
+        if self.port is not None:
+            self.port.close()
         while self.on_close:
             self.on_close.pop()()
+
+
+def _port(ours: socket.socket | None, clock: MachineClock) -> Console | None:
+    """What an agent has for itself. Drained like a console, and no text of it is kept."""
+    if ours is None:
+        return None
+    port = Console(socket_transport(ours, "the agent's port of QEMU"), LineLog(None), clock)
+    port.answers_cursor = False
+    port.start()
+    return port
 
 
 class Halt:

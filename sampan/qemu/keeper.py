@@ -68,16 +68,19 @@ class Keeper:
             image=str(plan.folder),
             argv=tuple(instance.argv),
         )
-        self._share = ConsoleShare(instance.console, place.console)
+        self._shares = [ConsoleShare(instance.console, place.console)]
+        if instance.port is not None and not plan.options.line:  # who wants a line does not want a way around it
+            self._shares.append(ConsoleShare(instance.port, place.agent))
         self._tail = b""
         self._stop_tap: Callable[[], None] = lambda: None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Open the console to clients and begin to watch."""
+        """Open console and port to clients and begin to watch."""
         self.instance.on_event = self._on_event
         self._stop_tap = self.instance.console.tap(self._look_for_prompt)
-        await self._share.start()
+        for share in self._shares:
+            await share.start()
         self._change(**({"state": "running"} if self.instance.up else {}))
 
     def _change(self, **changes: object) -> None:
@@ -135,9 +138,10 @@ class Keeper:
         self._change(state="ended", reason=end.reason, detail=detail)
 
     async def stop(self) -> None:
-        """Close the console to clients."""
+        """Close them to clients."""
         self._stop_tap()
-        await self._share.close()
+        for share in self._shares:
+            await share.close()
 
 
 def how(end: Exit) -> str:

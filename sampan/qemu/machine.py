@@ -14,7 +14,7 @@ from typing import Literal
 from sampan.build.image import Image
 from sampan.core.errors import EXIT_USAGE, SampanError, did_you_mean
 from sampan.qemu.net import Cable
-from sampan.qemu.plug import PORT_DEVICES, fresh_mac
+from sampan.qemu.plug import PORT_DEVICES
 from sampan.serial.linespec import LineSpec
 
 Cgroup = Literal["v1", "v2", "hybrid"]
@@ -22,6 +22,7 @@ AccelChoice = Literal["auto", "tcg", "kvm"]
 CGROUPS = ("v1", "v1-single", "v2", "hybrid")
 
 _SIZE = re.compile(r"^[1-9][0-9]*[KMG]?$")
+AGENT_PORT = "org.sampan.0"  #: as rootfs/skeleton/etc/init.d/rcS looks for it
 #: MiB of translated code TCG keeps. The default (a quarter of the RAM, up to 1 GiB) only costs memory.
 _TB_MIB = 64
 _TB_MIB_CLONE = 32  #: many clones run at once
@@ -65,8 +66,6 @@ class BootOptions:
             LineSpec.parse(self.line)
         if self.net:
             Cable.parse(self.net)
-        if self.net and self.fast:
-            raise SampanError("--fast and --net: clones would share one MAC address", code=EXIT_USAGE)
         if "\n" in self.append or "\0" in self.append:
             raise SampanError("--append: kernel parameters are one line", code=EXIT_USAGE)
 
@@ -79,6 +78,8 @@ class Wiring:
     qmp_fd: int
     data: Path | None = None
     net_fd: int = -1  #: stream socket of the network card's frames; -1: no card
+    mac: str = ""  #: of that card; a clone's card begins with the one of its snapshot
+    agent_fd: int = -1  #: the port that an agent has for itself; -1: none
     ram: Path | None = None  #: file that holds the memory
     kernel: Path | None = None  #: instead of the image's
     incoming_fd: int = -1  #: begin with the state that is read here, and a private copy of `ram`; -1: boot
@@ -108,6 +109,7 @@ def argv(image: Image, folder: Path, options: BootOptions, wiring: Wiring, accel
         *_data_disk(qemu.drive, wiring.data, options.snapshot or wiring.incoming_fd >= 0),
         *_network(qemu.drive, wiring),
         *(part for device in (*qemu.devices, *_extras(image, options)) for part in ("-device", device)),
+        *_agent_port(qemu.rng, wiring),
         *("-kernel", str(wiring.kernel or folder / image.kernel.boot.file)),
         *(["-dtb", str(folder / image.kernel.dtb.file)] if image.kernel.dtb else []),
         *("-initrd", str(folder / image.rootfs[image.initrd].file)),
@@ -185,7 +187,23 @@ def _network(drive: str, wiring: Wiring) -> list[str]:
     card = drive.replace("blk", "net") if drive.startswith("virtio-blk") else "virtio-net-pci"
     return [
         *("-netdev", f"socket,id=net0,fd={wiring.net_fd}"),
-        *("-device", f"{card},netdev=net0,mac={fresh_mac()}"),
+        *("-device", f"{card},netdev=net0,mac={wiring.mac}"),
+    ]
+
+
+def has_port(image: Image) -> bool:
+    """Can this machine have a virtio port beside its UART?"""
+    return bool(image.qemu.rng)
+
+
+def _agent_port(entropy: str, wiring: Wiring) -> list[str]:
+    """A port beside the UART, on the bus that the random generator is on; last, so that nothing else moves."""
+    if wiring.agent_fd < 0:
+        return []
+    return [
+        *("-chardev", f"socket,id=agent,fd={wiring.agent_fd}"),
+        *("-device", entropy.replace("rng", "serial")),
+        *("-device", f"virtserialport,chardev=agent,name={AGENT_PORT}"),
     ]
 
 

@@ -12,6 +12,7 @@ from sampan.qemu.instance import Instance, Sockets
 from sampan.qemu.machine import BootOptions, Wiring
 from sampan.qemu.net import Cable, Plugged
 from sampan.qemu.places import switches
+from sampan.qemu.plug import fresh_mac
 from sampan.serial.linespec import LineSpec
 from sampan.serial.log import LineLog
 
@@ -36,13 +37,22 @@ class Plan:
         return cls(image, folder, options, choice, prepare.data_disk(image, folder, options))
 
     async def launch(
-        self, log: LineLog, ram: Path | None = None, kernel: Path | None = None, incoming_fd: int = -1
+        self,
+        log: LineLog,
+        ram: Path | None = None,
+        kernel: Path | None = None,
+        incoming_fd: int = -1,
+        *,
+        connect: bool = True,
     ) -> Instance:
-        """Start QEMU; the instance owns the log from now on. `ram`, `kernel`, `incoming_fd`: see Wiring."""
+        """Start QEMU; the instance owns the log from now on. `ram`, `kernel`, `incoming_fd`: see Wiring.
+
+        `connect`: the network card's cable leads to its switch, else nowhere.
+        """
         log.note(f"{self.image.board}: {self.choice.accel} ({self.choice.reason})")
-        sockets = Sockets.make(self.options.net != "")
-        fds = [end.fileno() for end in sockets.theirs]
-        wiring = Wiring(fds[0], fds[1], self.data, fds[2] if sockets.net else -1, ram, kernel, incoming_fd)
+        sockets = Sockets.make(agent=machine.has_port(self.image), net=self.options.net != "")
+        fds = {f"{name}_fd": sockets.fd(name) for name in ("console", "qmp", "agent", "net")}
+        wiring = Wiring(**fds, mac=fresh_mac(), data=self.data, ram=ram, kernel=kernel, incoming_fd=incoming_fd)
         command = machine.argv(self.image, self.folder, self.options, wiring, self.choice.accel)
         if self.options.line:
             from sampan.serial.linerun import LineRunner  # with its simulation, for those who want one
@@ -51,6 +61,6 @@ class Plan:
             sockets = sockets.with_line(LineRunner(LineSpec.parse(self.options.line)))
         instance = await Instance.start(command, sockets, log, [incoming_fd] if incoming_fd >= 0 else [])
         if sockets.net is not None:
-            cable = Plugged(Cable.parse(self.options.net), switches(), sockets.net)
+            cable = Plugged(Cable.parse(self.options.net), switches(), sockets.net) if connect else sockets.net
             instance.on_close.append(cable.close)
         return instance

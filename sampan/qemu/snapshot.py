@@ -32,6 +32,7 @@ from sampan.qemu import machine, prepare
 from sampan.qemu.instance import Instance, QemuDied
 from sampan.qemu.machine import Wiring
 from sampan.qemu.plan import Plan
+from sampan.qemu.plug import fresh_mac
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.errors import BootFailed
@@ -63,7 +64,9 @@ async def launch(plan: Plan, log: LineLog) -> Instance:
 def key(plan: Plan) -> str:
     """A hash of everything that decides whether a snapshot may be used."""
     image, options = plan.image, replace(plan.options, qmp=None, log=None, line="", data=None, fast=True)
-    command = machine.argv(image, Path(), options, Wiring(0, 0, Path("disk"), ram=Path("ram")), plan.choice.accel)
+    port, net = 0 if machine.has_port(image) else -1, 0 if options.net else -1
+    wiring = Wiring(0, 0, Path("disk"), agent_fd=port, net_fd=net, ram=Path("ram"))
+    command = machine.argv(image, Path(), options, wiring, plan.choice.accel)
     files = [image.kernel.boot, image.rootfs[image.initrd], image.data]
     qemu = Path(shutil.which(image.qemu.system, path=tool_env()["PATH"]) or image.qemu.system)
     facts = [_FORMAT, command, [file.sha256 for file in files], _stamp(qemu)]
@@ -137,7 +140,7 @@ async def _make(plan: Plan, folder: Path) -> None:
 async def _boot_and_save(plan: Plan, folder: Path) -> None:
     options = replace(plan.options, qmp=None, log=None, line="", fast=False, snapshot=False)
     maker = replace(plan, options=options, data=folder / "disk")
-    instance = await maker.launch(LineLog(folder / "boot.log"), folder / "ram")
+    instance = await maker.launch(LineLog(folder / "boot.log"), folder / "ram", connect=False)
     try:
         await Session(instance.console).login(timeout=LOGIN_SECONDS)
         # An answer to the shell's question for the cursor could be cut in two by the snapshot.
@@ -148,8 +151,10 @@ async def _boot_and_save(plan: Plan, folder: Path) -> None:
         await instance.close()
 
 
-def _resume() -> str:
-    return f"sampan resume {time.time_ns() // 1_000_000} {secrets.token_hex(32)}"
+def _resume(net: bool) -> str:
+    """What makes a clone another machine than all the others: time, randomness, its card's address."""
+    address = f" && ip link set eth0 address {fresh_mac()}" if net else ""
+    return f"sampan resume {time.time_ns() // 1_000_000} {secrets.token_hex(32)}{address}"
 
 
 async def _ask(console: Console, make: Callable[[], str]) -> None:
@@ -211,7 +216,7 @@ async def restore(plan: Plan, folder: Path, log: LineLog) -> Instance:
         await instance.qmp("migrate-incoming", {"uri": f"fd:{state}"})
         await instance.until_loaded()
         await instance.qmp("cont")
-        await _ask(instance.console, _resume)
+        await _ask(instance.console, lambda: _resume(plan.options.net != ""))
         instance.mark_up()
     except BaseException:
         await instance.close()

@@ -28,11 +28,15 @@ _PATIENCE = 120.0
 def line(
     request: pytest.FixtureRequest, folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:
-    """A machine that reboots by itself after a panic or a reset, one boot for all tests of a board."""
+    """A machine that reboots by itself after a panic or a reset, with its console alone; one boot for all tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
         name = f"states-{request.param}"
-        vm.up(str(folder_of(request.param)), name, BootOptions(snapshot=True, reboot=True, append="panic=1"))
+        vm.up(
+            str(folder_of(request.param)),
+            name,
+            BootOptions(snapshot=True, reboot=True, append="panic=1", line="instant"),
+        )
         try:
             found = resolve(f"qemu:{request.param}:{name}")
             works(found)
@@ -128,6 +132,7 @@ def test_a_login_asks_for_a_password(line: Line) -> None:
 def operations(line: Line, folder: Path) -> dict[str, Callable[[], object]]:
     """What may be under way when a board dies; each would take for ever, or longer than the board lives."""
     target = Target(line)
+    containers(target)
     big = folder / "big"
     big.write_bytes(os.urandom(2_000_000))
     (folder / "box").mkdir(exist_ok=True)
@@ -139,15 +144,42 @@ def operations(line: Line, folder: Path) -> dict[str, Callable[[], object]]:
         "push": lambda: target.push(big, "/tmp/big"),
         "pull": lambda: target.pull("/dev/shm/../../proc/kcore", folder / "back"),
         "install": lambda: install.install(target, install.read(str(folder / "box")), replace=True),
-        "monitor": lambda: target.verb("monitor"),
+        "monitor": lambda: target.verb("monitor", "-a"),
+        "start": lambda: target.verb("start", "-n", "hooked"),
+        "stop": lambda: target.verb("stop", "-t", "1000", "-n", "deaf"),
+        "exec": lambda: target.verb("attach", "-n", "deaf", "--", "sleep", "1000"),
+        "console": lambda: at_console(line),
+        "logs": lambda: target.run("exec cat /dev/kmsg"),
         "wait": lambda: target.verb("wait", "-n", "nobody", "-s", "RUNNING"),
     }
 
 
-@pytest.mark.parametrize(
-    ("operation", "end"),
-    [("run", "c"), ("run", "b"), ("push", "b"), ("pull", "c"), ("install", "c"), ("monitor", "b"), ("wait", "c")],
-)
+def containers(target: Target) -> None:
+    """One that takes for ever to start, and one that runs and takes for ever to stop."""
+    base = "lxc.rootfs.path = overlay:/:tmpfs\\nlxc.net.0.type = empty\\n"
+    target.run(
+        "for n in hooked deaf; do mkdir -p /var/lib/lxc/$n; "
+        f"printf '{base}' >/var/lib/lxc/$n/config; done; "
+        "echo 'lxc.hook.pre-start = /var/lib/lxc/hooked/hook' >>/var/lib/lxc/hooked/config; "
+        "printf '#!/bin/sh\\nexec sleep 1000\\n' >/var/lib/lxc/hooked/hook; chmod +x /var/lib/lxc/hooked/hook; "
+        "echo 'lxc.init.cmd = /bin/sh -c \"trap : PWR TERM INT; while :; do sleep 1; done\"' >>/var/lib/lxc/deaf/config"
+    ).check()
+    target.verb("start", "-n", "deaf").check()
+
+
+def at_console(line: Line) -> None:
+    """Sits at a container's console until something ends that."""
+    words = ["console", "-n", "deaf", "-t", "0"]
+    with Connection(line, {"do": "run", "words": words, "verb": True, "terminal": True, "urgent": True}) as seat:
+        for kind, payload in seat.packets():
+            assert kind != Kind.END, payload
+
+
+_DEATHS = {"run": "cb", "push": "b", "pull": "c", "install": "c", "monitor": "b", "wait": "c"}
+_DEATHS |= {"start": "c", "stop": "b", "exec": "c", "console": "b", "logs": "c"}
+
+
+@pytest.mark.parametrize(("operation", "end"), [(name, end) for name, ends in _DEATHS.items() for end in ends])
 def test_a_board_that_dies_in_the_middle_says_so(line: Line, operation: str, end: str, tmp_path: Path) -> None:
     works(line)
     under_way = operations(line, tmp_path)[operation]

@@ -1,4 +1,4 @@
-"""`sampan on` against booted boards: from a login prompt to a container, over each kind of UART."""
+"""`sampan on` against booted boards: from a login prompt to a container, over each kind of UART and a port."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from sampan.qemu import vm
 from sampan.qemu.machine import BootOptions
 
 
-@pytest.mark.parametrize("board", ["qemux86-64", "qemuarm"])
-def test_a_container_over_the_console(
+@pytest.mark.parametrize(
+    ("board", "line"), [("qemux86-64", "instant"), ("qemuarm", "instant"), ("qemuarm", ""), ("qemuarm64", "")]
+)
+def test_a_container_over_the_console_or_the_agents_port(
     board: str,
+    line: str,
     folder_of: Callable[[str], Path],
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -27,10 +30,11 @@ def test_a_container_over_the_console(
     """One boot for all of it: log in, run, move files, a container's life, a reboot in the middle."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
     name = f"on-{board}"
-    vm.up(str(folder_of(board)), name, BootOptions(snapshot=True))
+    vm.up(str(folder_of(board)), name, BootOptions(snapshot=True, line=line))
     try:
         target: Target = sampan.connect(f"qemu:{board}:{name}")
         programs(target, board)
+        assert ("/dev/vport" in target.run("ls -l /proc/$PPID/fd").output) == (not line)
         files(target, tmp_path)
         container(target)
         assert run_on(target.line.target, tmp_path, "update", "busybox", "/var/lib/lxc") == SEEN
@@ -41,7 +45,7 @@ def test_a_container_over_the_console(
 
 
 def programs(target: Target, board: str) -> None:
-    machine = {"qemux86-64": "x86_64", "qemuarm": "armv7l"}[board]
+    machine = {"qemux86-64": "x86_64", "qemuarm": "armv7l", "qemuarm64": "aarch64"}[board]
     assert target.run(["uname", "-m"]).check().output.strip() == machine
     done = target.run("cat; echo no >&2; exit 3", stdin=b"a\0b")
     assert (done.status, done.stdout, done.stderr) == (3, b"a\0b", b"no\n")

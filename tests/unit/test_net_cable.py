@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.qemu.machine import BootOptions
 from sampan.qemu.net import Cable, Way
 
 
@@ -29,11 +28,6 @@ def test_what_is_no_cable_is_said(text: str, says: str) -> None:
     with pytest.raises(SampanError) as caught:
         Cable.parse(text)
     assert says in caught.value.message and caught.value.code == EXIT_USAGE
-
-
-def test_clones_of_one_address_are_refused() -> None:
-    with pytest.raises(SampanError, match="--fast and --net"):
-        BootOptions(fast=True, net="lab")
 
 
 def test_a_cable_without_faults_passes_at_once() -> None:

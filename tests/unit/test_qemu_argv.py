@@ -10,7 +10,7 @@ import pytest
 from sampan.board.load import load
 from sampan.build.image import FORMAT, File, Image, KernelInfo
 from sampan.core.errors import EXIT_USAGE, SampanError
-from sampan.qemu.machine import BootOptions, Wiring, argv, cmdline
+from sampan.qemu.machine import BootOptions, Wiring, argv, cmdline, has_port
 
 HERE = Path("/images/qemuarm64")
 WIRING = Wiring(console_fd=7, qmp_fd=9, data=HERE / "run/data.ext4")
@@ -107,6 +107,16 @@ def test_a_board_of_its_own_gets_its_tree_its_uart_and_its_card() -> None:
         f"if=sd,id=data,format=raw,file={WIRING.data},snapshot=on"
     ]
     assert not after("-drive", argv(image("smdkc210"), HERE, BootOptions(), WIRING, "tcg"))
+
+
+def test_an_agents_port_is_the_last_device() -> None:
+    """Behind all others, so that none of them has another address for it."""
+    for board, bus in (("qemuarm64", "virtio-serial-pci"), ("qemuarm", "virtio-serial-device")):
+        wiring = Wiring(7, 9, HERE / "data", agent_fd=11, net_fd=13, mac="52:54:00:00:00:01")
+        command = argv(image(board), HERE, BootOptions(watchdog=True, ports=True), wiring, "tcg")
+        assert after("-device", command)[-2:] == [bus, "virtserialport,chardev=agent,name=org.sampan.0"]
+        assert "socket,id=agent,fd=11" in after("-chardev", command)
+    assert not has_port(image("raspi2b")) and has_port(image("qemux86"))
 
 
 def test_the_boards_parameters_for_qemu_are_given() -> None:
