@@ -358,15 +358,25 @@ def echo_row(target: Target, folder: Path) -> Row:
 
 
 def cold_row(board: PacedBoard) -> Row:
-    """`sampan on T ls`, with all of Python's start."""
+    """`sampan on T ls` when nothing runs yet: Python's start, that of the line's owner, the agent's."""
+    from sampan.control.client import Connection, LineFailure
+    from sampan.control.lines import LinePlace
+
     best = 9.0
     for _ in range(3):
+        with Connection(board.target.line, {"do": "end", "baud": 0}) as last, contextlib.suppress(LineFailure):
+            last.read()
+        LinePlace(board.target.line.url).wait_until_free(20)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "sampan", "on", f"unix://{board.path}", "ls", "-P", "/nowhere"]
         subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return ["sampan on T ls, host CPU", f"{best:.2f} s", "<= 0.4 s", verdict(best <= 0.4)]
+        owner = LinePlace(board.target.line.url).owned()
+        assert owner is not None
+        fields = Path(f"/proc/{owner.pid}/stat").read_text().rpartition(") ")[2].split()
+        cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        best = min(best, cpu + after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return ["sampan on T ls, nothing running before, host CPU", f"{best:.2f} s", "<= 0.4 s", verdict(best <= 0.4)]
 
 
 def memory_rows(target: Target) -> Iterator[Row]:
