@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -104,6 +106,18 @@ def screenshot(name: str, out: str) -> None:
     path = Path(out or f"{name}.png")
     vm.screenshot(name, path)
     print(shown(path.absolute()))
+
+
+@command.command("net", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--address", default="", metavar="A.B.C.D/N", help="Address of eth0 there.")
+@click.argument("switch", metavar="SWITCH[,delay=5ms...]")
+@click.argument("words", nargs=-1, metavar="[--] [CMD]...", type=click.UNPROCESSED)
+def net(switch: str, address: str, words: tuple[str, ...]) -> None:
+    """Run CMD (a shell) in a network namespace of its own whose eth0 is on a virtual switch."""
+    from sampan.qemu import lan
+
+    words = words[1:] if words[:1] == ("--",) else words
+    sys.exit(lan.run(switch, address, words or (os.environ.get("SHELL", "/bin/sh"),)))
 
 
 @command.command("plug")

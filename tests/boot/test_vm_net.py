@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from sampan.core.paths import ROOT
 from sampan.qemu.boot import Machine, booted
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import switches
@@ -56,6 +59,35 @@ def test_a_cable_delays_and_loses(lab: list[Machine]) -> None:
     assert 0 < received < 12, "0.7 of the requests and 0.7 of their answers"
     times = [float(text) for text in re.findall(r"time=([0-9.]+)", answer)]
     assert min(times) >= 79.0, "40 ms there and 40 ms back"
+
+
+def test_clones_have_addresses_of_their_own(runtime: None, folder_of: Callable[[str], Path], tmp_path: Path) -> None:
+    """One card by PCI, one by MMIO; the snapshot's own address is nobody's."""
+    with ExitStack() as stack:
+        machines = []
+        for number, board in enumerate(("qemuarm64", "qemuarm64", "qemuarm"), 1):
+            options = BootOptions(fast=True, net="clones", log=tmp_path / str(number))
+            machine = stack.enter_context(booted(folder_of(board), options))
+            machine.run(f"ip link set eth0 up && ip addr add 10.8.0.{number}/24 dev eth0").check()
+            machines.append(machine)
+        macs = [machine.run("cat /sys/class/net/eth0/address").check().output for machine in machines]
+        assert len(set(macs)) == 3 and all(mac.startswith("52:54:00:") for mac in macs)
+        for other in (2, 3):
+            answer = machines[0].run(f"ping -c 3 -W 5 10.8.0.{other}")
+            assert "3 packets received" in answer.output, answer.output
+
+
+def test_this_host_can_be_one_of_them(lab: list[Machine]) -> None:
+    """In a network namespace of its own, which has the switch and nothing else."""
+    command = [sys.executable, "-m", "sampan", "vm", "net", "--address", "10.9.0.254/24", "lab,delay=10ms", "--"]
+    words = ["sh", "-c", "ls /proc/sys/net/ipv4/neigh; cat; exit 7"]
+    host = subprocess.Popen([*command, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
+    assert host.stdout is not None
+    assert [host.stdout.readline() for _ in range(2)] == ["eth0\n", "lo\n"]
+    answer = lab[0].run("ping -c 3 -W 5 10.9.0.254").output
+    assert "3 packets received" in answer, answer
+    assert min(map(float, re.findall(r"time=([0-9.]+)", answer))) >= 19.0, "10 ms there and 10 ms back"
+    assert host.communicate("said\n")[0] == "said\n" and host.returncode == 7
 
 
 def test_a_dead_machines_socket_is_cleared_away(lab: list[Machine]) -> None:
