@@ -5,9 +5,9 @@
 
 enum {
 	WINDOW = 8, WINDOW_TYPING = 4,
-	LEVEL_FIRST = 1, LEVEL_USUAL = 3,
+	LEVEL_FIRST = 1, LEVEL_TYPING = 3, LEVEL_USUAL = 4,
 	FAST_MS = 15, TELLING = 200, SHORT_MS = 50, LONG_MS = 100,
-	WAIT_MS = 300, WAIT_LEAST_MS = 30,
+	WAIT_MS = 250, WAIT_LEAST_MS = 30,
 	SAMPLE = 16, STUBBORN = 4, DOUBT = 3,
 	HELLO_MS = 1000, PROBE_MS = 250, PROBE_AGAIN_MS = 3000, PROBES = 4,
 	VERSION = 1, HELLO_LEN = 15,
@@ -15,7 +15,8 @@ enum {
 
 struct link the_link;
 
-static const uint16_t payloads[] = { 32, 64, 120, 244, FRAME_PAYLOAD };
+static const uint16_t payloads[] = { 32, 64, 120, 244, 490, FRAME_PAYLOAD };
+static const uint8_t under_way[] = { LINK_WINDOW, LINK_WINDOW, 16, 8, 6 };      /* frames of each: 3 kB at most */
 
 static struct link_sent *sent_of(uint16_t number)
 {
@@ -222,12 +223,20 @@ static bool settling(void)
 	return l->probes <= 1 && !l->binary && !is_due(l->probe_at, l->now);
 }
 
+/* Which size of frames: while somebody types, whose keys wait behind them, no large ones. */
+static unsigned size_level(void)
+{
+	const struct link *l = &the_link;
+
+	return l->interactive && l->level > LEVEL_TYPING ? LEVEL_TYPING : l->level;
+}
+
 bool link_room(bool bulk)
 {
 	const struct link *l = &the_link;
-	unsigned smaller = LEVEL_USUAL - l->level;
-	unsigned typing = (unsigned)WINDOW_TYPING << smaller;
-	unsigned frames = l->window > WINDOW ? l->window : (unsigned)WINDOW << smaller;
+	unsigned level = size_level();
+	unsigned typing = (unsigned)WINDOW_TYPING << (LEVEL_TYPING - (level < LEVEL_TYPING ? level : LEVEL_TYPING));
+	unsigned frames = l->window > WINDOW ? l->window : under_way[level];
 
 	if (bulk && settling())
 		return false;
@@ -283,7 +292,7 @@ static size_t transmit(struct link_sent *s, uint8_t *line)
 	if (s->times < 255)
 		s->times++;
 	l->tried++;
-	l->ack_due = l->ack_due && l->ping_heard;
+	l->ack_due = false;
 	return encode(f, l->binary && s->times <= STUBBORN, line);
 }
 
@@ -291,7 +300,7 @@ static size_t send_data(uint8_t *line)
 {
 	struct link *l = &the_link;
 	bool bulk = link_room(true);
-	unsigned level = l->level + (l->level == LEVEL_USUAL && l->fast);
+	unsigned level = l->level == LEVEL_USUAL && l->fast ? LEVEL_USUAL + 1 : size_level();
 	size_t room = payloads[level] < l->most_payload ? payloads[level] : l->most_payload;
 	struct link_sent *s;
 
@@ -351,11 +360,14 @@ static size_t send_ack(uint8_t *line)
 static unsigned patience(void)
 {
 	const struct link *l = &the_link;
-	unsigned most = l->trip * 3 / 16 > WAIT_MS ? l->trip * 3 / 16 : WAIT_MS;
+	unsigned most = l->trip / 8 > WAIT_MS && l->unanswered < 2 ? l->trip / 8 : WAIT_MS;
 	unsigned usual = l->trip / 8 + l->deviation + 10;
+	unsigned frames = (uint16_t)(l->next - l->first);
+	unsigned missed = frames > 1 ? l->trip / 4 / frames + WAIT_LEAST_MS : usual;    /* two answers in a row */
 
 	if (l->trip == 0)
 		return WAIT_MS;
+	usual = missed < usual ? missed : usual;
 	usual = (usual > WAIT_LEAST_MS ? usual : WAIT_LEAST_MS) << (l->unanswered < 4 ? l->unanswered : 4);
 	return usual < most ? usual : most;
 }
@@ -383,6 +395,8 @@ size_t link_transmit(uint8_t *line, uint32_t now)
 	}
 	if (!l->binary && is_due(l->probe_at, now))
 		return send_probe(line);
+	if (l->ping_heard)              /* who asks waits for it, and may have a window to send again */
+		return send_ack(line);
 	n = send_data(line);
 	if (n > 0)
 		return n;

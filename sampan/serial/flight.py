@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from sampan.serial.frames import MAX_PAYLOAD
 
 WINDOW_MAX = 32  #: frames; the bitmap of an acknowledgement covers as many
-WINDOW = 8  #: frames: about 2 kB on a UART, where a read that comes late loses nothing yet
+WINDOW = 8  #: frames; more on a line whose round trip shows that it is no UART
 WINDOW_INTERACTIVE = 4  #: of bulk data while somebody types: 90 ms at 115200 baud
-PAYLOADS = (32, 64, 120, 244, MAX_PAYLOAD)
-_FIRST, _USUAL = 1, 3  #: what nobody knows yet may be a bad line: begin with small frames
+PAYLOADS = (32, 64, 120, 244, 490, MAX_PAYLOAD)
+#: Under way with each: 3 kB at most on a UART, where a read that comes late loses nothing yet.
+_FRAMES = (32, 32, 16, 8, 6)
+_FIRST, _TYPING, _USUAL = 1, 3, 4  #: what nobody knows yet may be a bad line: begin with small frames
 _FAST_SECONDS = 0.015  #: round trips of frames of some size that no UART reaches
 _TELLING = 200  #: bytes
 _SHORT_SECONDS = 0.05
 _LONG_SECONDS = 0.1
 _WAIT_FIRST = 0.3
 _WAIT_LEAST = 0.03
-_WAIT_MOST = 0.3
+_WAIT_MOST = 0.25
+_ANSWERS_MISSED = 2
 _SAMPLE = 16  #: frames after which the loss rate is looked at
 _LOSSY, _CLEAN = 0.15, 0.04
 _PINGS = 8
@@ -75,19 +78,19 @@ class Flight:
 
     def room(self, *, bulk: bool, interactive: bool) -> bool:
         """May one more frame go out? `bulk` data leaves room for whoever types."""
-        frames = int(self._window) if self._window > WINDOW else WINDOW << (_USUAL - self._level)
+        level = min(self._level, _TYPING) if interactive else self._level
+        frames = int(self._window) if self._window > WINDOW else _FRAMES[level]
         if bulk and interactive:
-            frames = min(frames, WINDOW_INTERACTIVE << (_USUAL - self._level))
+            frames = min(frames, WINDOW_INTERACTIVE << (_TYPING - level))
         elif not bulk:
             frames += WINDOW_INTERACTIVE
         return len(self.sent) < min(frames, self._most_frames)
 
-    @property
-    def payload(self) -> int:
-        """Bytes a new DATA frame should carry."""
-        level = self._level
-        if level == _USUAL and self._fast:
-            level += 1
+    def payload(self, *, interactive: bool) -> int:
+        """Bytes a new DATA frame should carry: fewer while somebody types, whose keys wait behind them."""
+        level = min(self._level, _TYPING) if interactive else self._level
+        if self._level == _USUAL and self._fast:
+            level = _USUAL + 1
         return min(PAYLOADS[level], self._most_payload)
 
     def add(self, channel: int, payload: bytes, now: float) -> Sent:
@@ -187,9 +190,12 @@ class Flight:
         """Seconds without an answer after which a PING asks for one."""
         if self.round_trip == 0.0:
             return _WAIT_FIRST
-        most = max(_WAIT_MOST, 1.5 * self.round_trip)
-        usual = max(_WAIT_LEAST, self.round_trip + 4 * self.deviation + 0.01)
-        return min(most, usual * (1 << min(self.unanswered, 4)))
+        # After two of them nothing of ours waits before a PING any more: only the line's return does.
+        most = max(_WAIT_MOST, self.round_trip) if self.unanswered < 2 else _WAIT_MOST
+        usual = self.round_trip + 4 * self.deviation + 0.01
+        if len(self.sent) > 1:  # one of their answers is due after each of them
+            usual = min(usual, _ANSWERS_MISSED * self.round_trip / len(self.sent) + _WAIT_LEAST)
+        return min(most, max(_WAIT_LEAST, usual) * (1 << min(self.unanswered, 4)))
 
     @property
     def due(self) -> float:

@@ -264,6 +264,8 @@ class Link:
             out.append(self._say_hello())
         if self.up:
             self._probe(now, out)
+            if self._ping_heard:  # who asks waits for it, and may have a window to send again
+                self._acknowledge(out)
             while (data := self._next_data(now)) is not None:
                 out.append(data)
             self._control(now, out)
@@ -275,18 +277,21 @@ class Link:
             bulk = not self._settling(now) and self.flight.room(bulk=True, interactive=self.interactive)
             if not bulk and not self.flight.room(bulk=False, interactive=self.interactive):
                 return None
-            item = self._source(self.flight.payload, bulk)
+            item = self._source(self.flight.payload(interactive=self.interactive), bulk)
             if item is None:
                 return None
             sent = self.flight.add(*item, now)
-        self._ack_due = self._ack_due and self._ping_heard != 0
+        self._ack_due = False
         codec: Codec | None = "text" if sent.times > STUBBORN else None
         return self._frame(Frame(Kind.DATA, sent.channel, sent.number, payload=sent.payload), codec)
 
+    def _acknowledge(self, out: list[bytes]) -> None:
+        out.append(self._frame(Frame(Kind.ACK, number=self._ping_heard)))
+        self._ack_due, self._ping_heard = False, 0
+
     def _control(self, now: float, out: list[bytes]) -> None:
         if self._ack_due:
-            out.append(self._frame(Frame(Kind.ACK, number=self._ping_heard)))
-            self._ack_due, self._ping_heard = False, 0
+            self._acknowledge(out)
         if max(self.flight.unanswered, self.flight.stubborn) >= _DOUBT and self.codec == "binary":
             self.codec, self._doubt = "text", True
             self._probes, self._probe_at = 0, now + _PROBE_AGAIN
