@@ -469,7 +469,7 @@ def rows(words: list[str]) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         library = agent_library(folder)
-        ours = pair(library, CLEAN, noise(200_000)).rate() / FULL
+        ours = pair(library, CLEAN, noise(300_000)).rate() / FULL
         for word in chosen:
             group = folder / word
             group.mkdir()
