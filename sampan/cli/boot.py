@@ -11,7 +11,6 @@ import click
 
 from sampan.core import tools
 from sampan.core.paths import build_dir, shown
-from sampan.qemu.boot import boot
 from sampan.qemu.machine import CGROUPS, BootOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -54,6 +53,8 @@ def command(board: str, script: Path | None, **options: object) -> None:
 
     When stdin is no terminal its lines are run as a script: each as a command, until one fails.
     """
+    from sampan.qemu.boot import boot  # `vm up`, which has the same options, starts faster without it
+
     tools.ensure(["boot"])
     build_if_absent(board)
     sys.exit(boot(board, BootOptions(**options), script))  # type: ignore[arg-type]

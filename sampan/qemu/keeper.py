@@ -21,9 +21,9 @@ import msgspec
 from sampan.core.errors import SampanError
 from sampan.qemu import snapshot
 from sampan.qemu.instance import Exit, Instance
-from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import Place, State
 from sampan.qemu.plan import Plan
+from sampan.qemu.prepare import Request
 from sampan.qemu.qmp import QmpError
 from sampan.serial.log import LineLog
 from sampan.serial.share import ConsoleShare
@@ -31,20 +31,6 @@ from sampan.serial.share import ConsoleShare
 #: What asks for a login, and what a shell on the console says.
 _PROMPTS = (b"login: ", b"# ")
 _PAUSES = {"guest-panicked": "panic", "paused": "stopped by QMP"}
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What `vm up` asks a keeper for."""
-
-    image: str  #: board, or a folder with an image.json
-    options: BootOptions
-
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self, enc_hook=str)
-
-    @classmethod
-    def decode(cls, data: bytes) -> Request:
-        return msgspec.json.decode(data, type=cls, dec_hook=lambda kind, value: kind(value))
 
 
 class Keeper:

@@ -9,6 +9,8 @@ import socket
 import stat
 from pathlib import Path
 
+import msgspec
+
 from sampan.build import image as images
 from sampan.build.image import Image
 from sampan.core import paths
@@ -18,6 +20,20 @@ from sampan.qemu.machine import BootOptions
 from sampan.serial.log import LineLog, LogBusy
 
 _SOCKET_PATH_MAX = 107  #: bytes of a unix socket's path (sun_path)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What `vm up` asks a keeper for."""
+
+    image: str  #: board, or a folder with an image.json
+    options: BootOptions
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self, enc_hook=str)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Request:
+        return msgspec.json.decode(data, type=cls, dec_hook=lambda kind, value: kind(value))
 
 
 def find(board_or_folder: str | Path) -> tuple[Image, Path]:

@@ -19,10 +19,10 @@ from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.paths import ROOT, build_dir, shown
 from sampan.qemu import places, prepare
 from sampan.qemu import plug as plugs
-from sampan.qemu.keeper import Request
 from sampan.qemu.machine import BootOptions
 from sampan.qemu.places import Place, State
 from sampan.qemu.plug import Plugged
+from sampan.qemu.prepare import Request
 from sampan.qemu.process import MachineClock
 from sampan.qemu.qmp import Qmp, QmpError
 from sampan.serial.clock import Deadline
