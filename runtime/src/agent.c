@@ -79,6 +79,22 @@ static void read_id(const char *path, uint8_t *id)
 	}
 }
 
+/*
+ * Only a host that comes gets to know who we are: the kernel makes the boot id when it is
+ * first read, and one that was read before a snapshot would be that of all its clones.
+ */
+void link_opened(void)
+{
+	static bool known;
+
+	chan_hang_up();
+	if (!known) {
+		read_id("/proc/sys/kernel/random/boot_id", the_link.boot);
+		read_id("/proc/sys/kernel/random/uuid", the_link.agent);
+	}
+	known = true;
+}
+
 static int block_signals(void)
 {
 	static const int taken[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT };
@@ -230,8 +246,6 @@ int cmd_agent(int argc, char **argv)
 	silence = timeout ? (unsigned)opts_number("-t", timeout, 86400) : SILENCE_S;
 	open_line(a.nrest > 0 ? a.rest[0] : "/proc/self/fd/0");
 	line.signals = block_signals();
-	read_id("/proc/sys/kernel/random/boot_id", the_link.boot);
-	read_id("/proc/sys/kernel/random/uuid", the_link.agent);
 	link_init(now_ms());
 	leave(serve(silence * 1000));
 	return 0;

@@ -78,11 +78,6 @@ void chan_hang_up(void)
 	the_link.interactive = false;
 }
 
-void link_opened(void)
-{
-	chan_hang_up();
-}
-
 void chan_reap(void)
 {
 	int status, code;
