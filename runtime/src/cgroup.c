@@ -30,8 +30,7 @@ static struct cg_dir *need(struct cg *cg, const struct cg_host *host, const stru
 			return &cg->dir[i];
 	d = &cg->dir[cg->n++];
 	*d = (struct cg_dir){ .v2 = h->v2, .hier = index };
-	snprintf(d->path, sizeof(d->path), "%.*s/sampan/%s",
-		 (int)(sizeof(d->path) - NAME_LEN_MAX - 16), h->mount, name);
+	snprintf(d->path, sizeof(d->path), "%s%s/sampan/%s", h->mount, h->below, name);
 	return d;
 }
 
@@ -140,7 +139,8 @@ static int make_parent(const char *path, bool cpuset)
 	char parent[CG_PATH_MAX];
 
 	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
-	if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+	if (mkdir(parent, 0755) < 0 && errno != EEXIST &&
+	    (errno != ENOENT || make_parent(parent, cpuset) < 0 || mkdir(parent, 0755) < 0))
 		return err_set("mkdir %s", parent);
 	return cpuset ? fill_dir(parent) : 0;
 }
@@ -160,19 +160,15 @@ static int make_dir(const char *path, bool cpuset)
 	return err_set("mkdir %s", path);
 }
 
+/* In each group above, from the hierarchy's root down; what lies above that has no such file. */
 static int enable_v2(const char *path, const char *ctrl)
 {
 	char file[CG_PATH_MAX + 32], text[40];
 
 	snprintf(text, sizeof(text), "+%s", ctrl);
-	for (int up = 2; up > 0; up--) {        /* the hierarchy's root, then /sampan */
-		size_t n = strlen(path);
-
-		for (int i = 0; i < up; i++)
-			while (path[--n] != '/')
-				;
-		snprintf(file, sizeof(file), "%.*s/cgroup.subtree_control", (int)n, path);
-		if (write_at(AT_FDCWD, file, text) < 0)
+	for (const char *p = path + 1; (p = strchr(p, '/')) != NULL; p++) {
+		snprintf(file, sizeof(file), "%.*s/cgroup.subtree_control", (int)(p - path), path);
+		if (write_at(AT_FDCWD, file, text) < 0 && errno != ENOENT)
 			return err_set("enable the %s controller in %s", ctrl, file);
 	}
 	return 0;

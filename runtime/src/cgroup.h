@@ -22,6 +22,7 @@ struct cg_host {                        /* the hierarchies mounted on this syste
 	struct cg_hier {
 		bool v2;
 		char mount[CG_PATH_MAX];
+		char below[CG_PATH_MAX];        /* of it: where /sampan is, "" or "/DIR" */
 		char ctrl[CG_CTRL_MAX];         /* v1: ",cpu,cpuacct," */
 	} hier[CG_MAX];
 };
@@ -46,6 +47,9 @@ int cg_detect(struct cg_host *host);
 bool cg_quick(struct cg_host *host);    /* faster, true where v2 is all there is to find */
 const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl);    /* v1 */
 const struct cg_hier *cg_find_v2(const struct cg_host *host);
+
+/* Sets `below`, as lxc.cgroup.relative and lxc.cgroup.dir say. */
+int cg_place(struct cg_host *host, const struct conf *conf);
 const char *cg_layout(const struct cg_host *host);      /* "v1", "v2", "hybrid", "none" */
 
 /* Decides which directories `conf` needs; refuses what this system cannot do. */

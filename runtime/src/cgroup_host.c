@@ -105,6 +105,43 @@ int cg_detect(struct cg_host *host)
 	return 0;
 }
 
+/* "4:cpu,cpuacct:/GROUP", v2 "0::/GROUP" */
+static int place_of_caller(struct cg_host *host)
+{
+	struct lines l CLEAN_LINES;
+
+	if (!lines_open(&l, "/proc/self/cgroup"))
+		return err_set("open /proc/self/cgroup");
+	for (char *line; (line = lines_next(&l)) != NULL;) {
+		char *ctrl = strchr(line, ':') + 1, *path = strchr(ctrl, ':');
+		const struct cg_hier *h;
+
+		*path++ = '\0';
+		h = *ctrl ? cg_find(host, ctrl) : cg_find_v2(host);
+		if (h && path[1] && (strncmp(path, "/..", 3) == 0 || strlen(path) >= sizeof(h->below)))
+			return err_plain("lxc.cgroup.relative: nothing can be made below %s", path);
+		if (h && path[1])
+			strcpy(host->hier[h - host->hier].below, path);
+	}
+	return 0;
+}
+
+int cg_place(struct cg_host *host, const struct conf *conf)
+{
+	if (conf->cgroup_relative && place_of_caller(host) < 0)
+		return -1;
+	for (unsigned i = 0; i < host->n; i++) {
+		struct cg_hier *h = &host->hier[i];
+		size_t n = strlen(h->below);
+
+		if (conf->cgroup_dir)
+			n += (size_t)snprintf(h->below + n, sizeof(h->below) - n, "/%s", conf->cgroup_dir);
+		if (strlen(h->mount) + n + NAME_LEN_MAX + 16 > sizeof(h->mount))
+			return err_plain("lxc.cgroup.dir: the path of its cgroup is too long");
+	}
+	return 0;
+}
+
 const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl)
 {
 	char word[64];

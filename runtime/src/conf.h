@@ -147,6 +147,7 @@ struct conf {
 	int autodev;                    /* -1 not said, 0, 1 */
 	unsigned nmounts;
 	struct conf_mount mount[MOUNTS_MAX];
+	int autodev_size;               /* bytes; not above 0: the usual */
 	int pty_max, tty_max;           /* -1 not said */
 	const char *tty_dir;            /* below /dev, no leading slash */
 	const char *console_path;       /* "none" or absolute; NULL: a pty of ours */
@@ -189,6 +190,8 @@ struct conf {
 	struct conf_cgvalue cgvalue[CGVALUES_MAX];
 	struct dev_rules devices;       /* what the lines below add up to */
 	bool symbolic;                  /* some name a device: the start makes numbers of them */
+	const char *cgroup_dir;         /* no leading slash */
+	bool cgroup_relative;
 	unsigned ndevices;
 	struct conf_device device[DEVRULES_MAX];
 	unsigned nnics;                 /* one more than the highest index in use */

@@ -57,7 +57,7 @@ static const char *read_subdir(struct load *l, const char *value)
 		size_t n = strcspn(p, "/");
 
 		if (n == 0 || p[0] == '.')
-			return "the directory is below /dev: no leading / and no name that begins with .";
+			return "the directory must lead down: no leading / and no name that begins with .";
 		p += n;
 	}
 	if (strlen(value) > NAME_LEN_MAX)

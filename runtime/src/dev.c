@@ -49,8 +49,9 @@ static int open_dev(int root)
 	return fd;
 }
 
-static int dev_tmpfs(int root)
+static int dev_tmpfs(int root, const struct conf *conf)
 {
+	char data[32];
 	int under = open_dev(root);     /* closed by exec */
 	CLEAN_FD int dev = -1;
 
@@ -62,7 +63,8 @@ static int dev_tmpfs(int root)
 		}
 		under = open_dev(root);
 	}
-	if (under < 0 || mnt_fs("none", under, "tmpfs", MS_NOSUID, "size=500000,mode=755", "dev") < 0)
+	snprintf(data, sizeof(data), "size=%d,mode=755", conf->autodev_size > 0 ? conf->autodev_size : 500000);
+	if (under < 0 || mnt_fs("none", under, "tmpfs", MS_NOSUID, data, "dev") < 0)
 		return -1;
 	dev = open_dev(root);
 	if (dev < 0)
@@ -103,7 +105,7 @@ int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev
 {
 	bool ours = dev_wanted(ctr, conf);
 
-	if (ours && (*dev = conf->spaces & CLONE_NEWUSER ? open_dev(root) : dev_tmpfs(root)) < 0)
+	if (ours && (*dev = conf->spaces & CLONE_NEWUSER ? open_dev(root) : dev_tmpfs(root, conf)) < 0)
 		return -1;
 	if (conf->pty_max != 0 && conf->rootfs && !mnt_covers(ctr, conf, "dev") &&
 	    !mnt_covers(ctr, conf, "dev/pts") && dev_devpts(root, *dev, conf) < 0)
@@ -134,7 +136,7 @@ int dev_make(int root, const struct ctr *ctr, const struct conf *conf, const str
 
 	if (!dev_wanted(ctr, conf))
 		return 0;
-	if ((dev = dev_tmpfs(root)) < 0 || fill(dev) < 0)
+	if ((dev = dev_tmpfs(root, conf)) < 0 || fill(dev) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
 		fchownat(dev, nodes[i].name, uid, gid, AT_SYMLINK_NOFOLLOW);

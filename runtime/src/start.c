@@ -316,6 +316,8 @@ static int plan(struct start *s)
 	cg_init(&s->st.cg);
 	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
 }
+	if (cg_place(&s->host, s->conf) < 0)
+		return -1;
 
 static int start_once(struct start *s)
 {
@@ -417,4 +419,5 @@ int supervise(struct start *s, void (*running)(struct start *s))
 	s->status = exit_code(s, status);
 	undo(s, ~0u);
 	return s->status;
+		s->pid = 0;
 }

@@ -110,7 +110,7 @@ def _console(value: str, on: Context) -> None:
 
 def _subdir(value: str, on: Context) -> None:
     if value.startswith("/") or any(part.startswith(".") for part in re.split("/+", value.rstrip("/"))):
-        raise Wrong("the directory is below /dev: no leading / and no name that begins with .")
+        raise Wrong("the directory must lead down: no leading / and no name that begins with .")
     if size(value) > limit.NAME_LEN_MAX:
         raise Wrong("the directory is longer than 64 bytes (NAME_LEN_MAX)")
     on.keep(value)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from runtime_lab import CGROUPS, Lab, wait_for
+from runtime_lab import CGROUPS, Lab, need_host, wait_for
 
 ZERO = "c 1:5"
 
@@ -116,3 +119,59 @@ def test_the_list_of_an_earlier_start_is_forgotten(lab: Lab) -> None:
     lab.ok("start", name)
     assert lab.ok("cgroup", name, "devices.list") == "a *:* rwm\n"
     lab.ok("stop", "-k", name)
+
+
+# -- where they are made
+
+
+@pytest.fixture
+def group() -> Iterator[str]:
+    """The name of a group for one test, which may fill it: gone afterwards, in every hierarchy."""
+    need_host()
+    name = f"g{os.getpid()}"
+    yield name
+    for place in (CGROUPS, *CGROUPS.iterdir()):
+        for folder in sorted((place / name).rglob("*"), reverse=True):
+            if folder.is_dir():
+                folder.rmdir()
+        if (place / name).is_dir():
+            (place / name).rmdir()
+
+
+def places(lab: Lab, name: str) -> list[Path]:
+    state = (lab.run_dir / name / "state").read_text()
+    return [Path(line.split()[2]) for line in state.splitlines() if line.startswith("cgroup ")]
+
+
+def test_they_are_where_the_configuration_says(any_lab: Lab, group: str) -> None:
+    name = listed(
+        any_lab, "placed", "lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = c 1:3 rwm",
+        f"lxc.cgroup.dir = {group}/first", "lxc.mount.auto = sys cgroup:rw:force",
+    )  # fmt: skip
+    found = places(any_lab, name)
+    assert found and all(f"/{group}/first/sampan/{name}" in str(path) for path in found)
+    assert all(any_lab.state(name)["pid"] in map(int, (path / "cgroup.procs").read_text().split()) for path in found)
+    assert not reads(any_lab, name)
+    any_lab.ok("stop", name, "-k")
+    assert not any(path.exists() for path in found)
+
+
+def test_they_are_below_those_of_the_caller(any_lab: Lab, group: str) -> None:
+    name = any_lab.make("inner", "lxc.cgroup.relative = 1", "lxc.cgroup.dir = more", "lxc.cgroup.devices.deny = a")
+    root = Path(any_lab.env.get("SAMPAN_CGROUP_ROOT", CGROUPS))
+    ours = [place / group for place in (CGROUPS / "devices", CGROUPS / "unified", CGROUPS / "freezer", CGROUPS)
+            if (place / "cgroup.procs").exists() and place.is_relative_to(root)]  # fmt: skip
+    for folder in ours:
+        folder.mkdir()
+    enter = "".join(f"echo $$ >{folder}/cgroup.procs && " for folder in ours)
+    argv = ["/bin/sh", "-c", f'{enter}exec "$@"', "sh", *any_lab.command("start", name)]
+    subprocess.run(argv, env=any_lab.environment(), check=True, timeout=60)
+    found = places(any_lab, name)
+    assert found and all(f"/{group}/more/sampan/{name}" in str(path) for path in found)
+    any_lab.ok("stop", name, "-k")
+    assert not any(path.exists() for path in found)
+
+
+def test_a_place_that_is_none_is_refused(lab: Lab) -> None:
+    for label, wrong in (("top", "/top"), ("up", "../up")):
+        assert "must lead down" in lab.sampan("start", lab.make(label, f"lxc.cgroup.dir = {wrong}")).stderr

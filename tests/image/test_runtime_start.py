@@ -157,6 +157,7 @@ def test_stop_kill_and_reboot(any_lab: Lab) -> None:
     name = any_lab.make("boot")
     any_lab.ok("start", name)
     first = any_lab.state(name)["pid"]
+    wait_for(lambda: "sleep" in any_lab.attach(name, "ps").stdout)  # before that it ignores signals
     any_lab.ok("stop", "-r", name)
     wait_for(lambda: any_lab.state(name)["pid"] not in (first, None) and any_lab.state(name)["state"] == "RUNNING")
     any_lab.ok("stop", "-k", name)
@@ -273,3 +274,10 @@ def test_cgroup_values_are_set_and_the_unknown_refused(lab: Lab) -> None:
     wrong = lab.make("wrong", "lxc.cgroup.nosuch.max = 1")
     refused = lab.sampan("start", wrong)
     assert refused.returncode == 1 and "nosuch" in refused.stderr
+
+
+def test_the_size_of_dev(any_lab: Lab) -> None:
+    for said, blocks in (("", 500000 // 4096 + 1), ("lxc.autodev.tmpfs.size = 65536", 16)):
+        name = any_lab.make(f"dev{blocks}", said)
+        size = any_lab.sampan("execute", name, "--", "/bin/stat", "-f", "-c", "%b", "/dev")
+        assert int(size.stdout) == blocks, size
