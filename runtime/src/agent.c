@@ -32,9 +32,9 @@ static struct {
 	uint8_t out[OUT_MAX + FRAME_LINE];
 } line;
 
-static uint32_t now_ms(void)
+static uint32_t clock_ms(void)
 {
-	return (uint32_t)(sys_clock_ns(CLOCK_MONOTONIC) / 1000000);
+	return (uint32_t)now_ms();
 }
 
 /* ---- the line ---------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static bool read_line(void)
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	line.read_at = now_ms();
+	line.read_at = clock_ms();
 	count_interrupts(buf, (size_t)n);
 	link_receive(buf, (size_t)n, line.read_at);
 	return n > 0;
@@ -138,7 +138,7 @@ static bool write_line(void)
 
 	for (;;) {
 		while (line.filled < OUT_MAX) {
-			size_t more = link_transmit(line.out + line.filled, now_ms());
+			size_t more = link_transmit(line.out + line.filled, clock_ms());
 
 			if (more == 0)
 				break;
@@ -176,7 +176,7 @@ static const char *serve(unsigned silence)
 	struct pollfd p[2 + CHAN_POLLS];
 
 	for (;;) {
-		uint32_t now = now_ms();
+		uint32_t now = clock_ms();
 		int left = (int)(the_link.heard + silence - now);
 		int wait = line.filled ? left : link_wait(now);
 
@@ -246,7 +246,7 @@ int cmd_agent(int argc, char **argv)
 	silence = timeout ? (unsigned)opts_number("-t", timeout, 86400) : SILENCE_S;
 	open_line(a.nrest > 0 ? a.rest[0] : "/proc/self/fd/0");
 	line.signals = block_signals();
-	link_init(now_ms());
+	link_init(clock_ms());
 	leave(serve(silence * 1000));
 	return 0;
 }

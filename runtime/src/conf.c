@@ -161,7 +161,7 @@ static void defaults(struct conf *c, const char *file)
 		memset(c, 0, offsetof(struct conf, bytes));
 	c->file = file;
 	c->autodev = c->pty_max = c->tty_max = c->console_rotate = c->hook_version = -1;
-	c->keyring = c->log_level = c->log_facility = -1;
+	c->keyring = c->log_level = c->log_facility = c->restart_delay = -1;
 	rules_init(&c->devices);
 }
 

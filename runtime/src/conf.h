@@ -130,6 +130,8 @@ extern const struct space {
 
 int space_index(const char *name);      /* of such a file, or -1 */
 
+enum restart { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
 enum { ENV_INIT = 1, ENV_HOOKS = 2 };   /* who gets a variable */
 
 struct conf {
@@ -145,9 +147,9 @@ struct conf {
 	enum auto_mode auto_proc, auto_sys, auto_cgroup;
 	bool auto_cgroup_full, auto_cgroup_force;
 	int autodev;                    /* -1 not said, 0, 1 */
+	int autodev_size;               /* bytes; not above 0: the usual */
 	unsigned nmounts;
 	struct conf_mount mount[MOUNTS_MAX];
-	int autodev_size;               /* bytes; not above 0: the usual */
 	int pty_max, tty_max;           /* -1 not said */
 	const char *tty_dir;            /* below /dev, no leading slash */
 	const char *console_path;       /* "none" or absolute; NULL: a pty of ours */
@@ -182,16 +184,18 @@ struct conf {
 	struct conf_hook hook[HOOKS_MAX];
 	bool ephemeral, monitor_unshare, start_auto;
 	int start_delay, start_order;   /* seconds; lower ones first */
+	uint8_t restart;                /* enum restart */
+	int restart_delay, restart_max, start_timeout, stop_timeout;    /* not above 0: the usual, none */
 	unsigned ngroup;
 	const char *group[GROUPS_MAX];
 	const char *log_file;
 	int log_level, log_facility;    /* enum log_level, LOG_* of syslog; -1: not said */
+	const char *cgroup_dir;         /* no leading slash */
+	bool cgroup_relative;
 	unsigned ncgvalues;
 	struct conf_cgvalue cgvalue[CGVALUES_MAX];
 	struct dev_rules devices;       /* what the lines below add up to */
 	bool symbolic;                  /* some name a device: the start makes numbers of them */
-	const char *cgroup_dir;         /* no leading slash */
-	bool cgroup_relative;
 	unsigned ndevices;
 	struct conf_device device[DEVRULES_MAX];
 	unsigned nnics;                 /* one more than the highest index in use */

@@ -18,13 +18,13 @@ enum conf_kind {                        /* one reader each, in conf_values.c and
 	KIND_HOOK, KIND_HOOK_CLEAR, KIND_HOSTNAME, KIND_ID, KIND_IDMAP, KIND_INCLUDE, KIND_LABEL, KIND_LOG_FACILITY,
 	KIND_LOG_LEVEL, KIND_MOUNT, KIND_MOUNT_AUTO, KIND_NET_CLEAR, KIND_NIC_ADDRESS, KIND_NIC_CLEAR,
 	KIND_NIC_FLAGS, KIND_NIC_GATEWAY, KIND_NIC_HWADDR, KIND_NIC_NAME, KIND_NIC_ROUTE, KIND_NIC_TYPE,
-	KIND_NIC_WORD, KIND_OFFSET, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
+	KIND_CHOICE, KIND_OFFSET, KIND_ONLY, KIND_PATH, KIND_PRLIMIT, KIND_PROC, KIND_ROOTFS,
 	KIND_ROOTFS_OPTIONS, KIND_SHARE, KIND_SIGNAL, KIND_SIZE, KIND_SPACES, KIND_STRING, KIND_SUBDIR, KIND_SYSCTL, KINDS
 };
 
 struct conf_key {                       /* one row of the generated table */
 	uint16_t name;                  /* offsets into the table's text */
-	uint16_t text;                  /* the reason; with KIND_ONLY and KIND_NIC_WORD the values follow it */
+	uint16_t text;                  /* the reason; with KIND_ONLY and KIND_CHOICE the values follow it */
 	uint16_t field;                 /* offset in struct conf */
 	uint16_t modern;                /* row of the key a legacy name stands for */
 	uint32_t max;
@@ -94,7 +94,7 @@ const char *load_nic_clear(struct load *l, const char *value);
 const char *load_nic_type(struct load *l, const char *value);
 const char *load_nic_flags(struct load *l, const char *value);
 const char *load_nic_name(struct load *l, const char *value);
-const char *load_nic_word(struct load *l, const char *value);
+const char *load_choice(struct load *l, const char *value);
 const char *load_nic_hwaddr(struct load *l, const char *value);
 const char *load_nic_address(struct load *l, const char *value);
 const char *load_nic_route(struct load *l, const char *value);

@@ -145,10 +145,13 @@ const char *load_nic_name(struct load *l, const char *value)
 	return NULL;
 }
 
-const char *load_nic_word(struct load *l, const char *value)
+const char *load_choice(struct load *l, const char *value)
 {
 	uint8_t *field = load_field(l), index = 0;
 
+	*field = 0;
+	if (value[0] == '\0')
+		return NULL;
 	for (const char *p = l->m.only; *p != '\0'; p += strlen(p) + 1, index++)
 		if (strcmp(p, value) == 0) {
 			*field = index;

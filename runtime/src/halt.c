@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "log.h"
 #include "monitor.h"
 #include "path.h"
+#include "stop.h"
+#include "sys.h"
 
 enum { ALONE_TICKS = 2 };
 
@@ -50,7 +53,12 @@ void monitor_halt(struct monitor *m)
 {
 	struct start *s = m->s;
 
+	s->stop_asked = true;
+	if (m->over)
+		return;
 	kill(s->pid, halt_signal(s));
+	if (s->stop_timeout > 0 && m->kill_at == 0)
+		m->kill_at = now_ms() + 1000LL * s->stop_timeout;
 	s->reboot_asked = false;
 	m->watch_alone = !s->app && is_busybox(s->pid);
 	set_state(s, ST_STOPPING);
@@ -65,8 +73,18 @@ void monitor_alone_tick(struct monitor *m)
 		kill(m->s->pid, SIGKILL);
 }
 
+/* As `stop` does it after its own time: first lxc.signal.stop, then SIGKILL. */
+void monitor_late_tick(struct monitor *m)
+{
+	log_say(LOG_WARN, "%s: did not halt in time; it is killed", m->s->ctr->name);
+	m->kill_at = now_ms() + STOP_SIGNAL_MS;
+	monitor_kill(m);
+}
+
 void monitor_reboot(struct monitor *m)
 {
+	if (m->over)
+		return;
 	kill(m->s->pid, m->s->st.sig_reboot ? m->s->st.sig_reboot : SIGINT);
 	m->s->reboot_asked = true;
 	m->watch_alone = is_busybox(m->s->pid);
@@ -76,8 +94,11 @@ void monitor_kill(struct monitor *m)
 {
 	int sig = m->s->sig_stop;
 
+	m->s->stop_asked = true;
 	m->s->reboot_asked = false;
 	m->s->sig_stop = 0;
+	if (m->over)
+		return;
 	if (sig && sig != SIGKILL) {
 		cg_freeze(&m->s->st.cg, false);
 		kill(m->s->pid, sig);

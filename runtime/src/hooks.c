@@ -158,6 +158,14 @@ _Noreturn static void become(char *command, const char *stage, const struct hook
 	die(exec_program(argv));
 }
 
+static volatile pid_t running;         /* a hook that is waited for, or 0 */
+
+void hooks_kill(void)
+{
+	if (running > 0)
+		kill(running, SIGKILL);
+}
+
 static int run_one(char *command, const char *stage, const struct hook_more *more)
 {
 	const char *kind = more && more->section ? "lxc.net.N.script" : "lxc.hook";
@@ -168,10 +176,12 @@ static int run_one(char *command, const char *stage, const struct hook_more *mor
 		become(command, stage, more);
 	if (pid < 0)
 		return err_set("fork");
+	running = pid;
 	log_say(LOG_DEBUG, "%s hook %s", stage, command);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_set("wait for the %s hook", stage);
+	running = 0;
 	if (status == 0)
 		return 0;
 	if (WIFSIGNALED(status))

@@ -38,6 +38,7 @@ int hooks_run(enum hook_stage stage, const struct hook_more *more);
 int hooks_net(const char *when, const char *command, const char *type, const char *link, const char *peer);
 int hooks_note_down(const char *command, const char *type, const char *link, const char *peer);
 void hooks_down(void);
+void hooks_kill(void);                  /* the one that runs; for a signal handler */
 
 /* Writes the text down as `end` of the folder; and back. */
 int hooks_save(int statedir);

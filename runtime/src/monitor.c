@@ -12,6 +12,7 @@
 #include "log.h"
 #include "monitor.h"
 #include "ring.h"
+#include "sys.h"
 
 enum { ALONE_TICK_MS = 20 };
 
@@ -36,7 +37,7 @@ static void pass_signal(struct monitor *m, int sig)
 		break;
 	case SIGUSR1:
 	case SIGUSR2:
-		if (m->s->app)
+		if (m->s->app && !m->over)
 			kill(m->s->pid, sig);
 		break;
 	default:
@@ -79,8 +80,9 @@ static void begin(struct monitor *m, struct start *s)
 		if (!m->s || m->client[i].tty >= 0)
 			serve_drop(&m->client[i]);
 	m->s = s;
-	m->watch_alone = false;
+	m->watch_alone = m->over = s->stop_asked = false;
 	m->alone = 0;
+	m->kill_at = 0;
 	m->proxying = s->foreground && s->ptys.console >= 0 && any_tty(s);
 	if (s->ptys.console >= 0)
 		begin_console(s);
@@ -123,16 +125,26 @@ static void handle(struct monitor *m, const struct pollfd *p)
 		hotplug_step(m);
 }
 
+static struct monitor m;
+
+static int next_tick(void)
+{
+	long long left = m.kill_at - now_ms();
+
+	if (m.watch_alone)
+		return ALONE_TICK_MS;
+	return m.kill_at == 0 ? -1 : left > 0 ? (int)left : 0;
+}
+
 int monitor_run(struct start *s)
 {
-	static struct monitor m;
 	struct pollfd p[5 + CLIENTS_MAX];
 	int status = 0;
 
 	begin(&m, s);
 	for (;;) {
 		unsigned n = fill_poll(&m, p);
-		int rc = poll(p, n, m.watch_alone ? ALONE_TICK_MS : -1);
+		int rc = poll(p, n, next_tick());
 
 		if (rc > 0)
 			handle(&m, p);
@@ -140,12 +152,37 @@ int monitor_run(struct start *s)
 			break;
 		if (m.watch_alone)
 			monitor_alone_tick(&m);
+		if (m.kill_at && now_ms() >= m.kill_at)
+			monitor_late_tick(&m);
 	}
 	if (m.proxying)
 		proxy_end(&m.proxy);
 	ring_end(s->ctr->name);
 	if (m.looker > 0)
 		kill(m.looker, SIGKILL);
+	m.proxying = false;
 	/* The clients' sockets stay open until this process ends, when all is cleaned up. */
 	return status;
+}
+
+bool monitor_pause(struct start *s)
+{
+	long long end = now_ms() + 1000LL * s->restart_delay, left;
+	struct pollfd p[5 + CLIENTS_MAX];
+	int status;
+
+	m.s = s;
+	m.over = true;
+	set_state(s, ST_STARTING);
+	while (!s->stop_asked && (left = end - now_ms()) > 0) {
+		unsigned n = fill_poll(&m, p);
+
+		p[2].fd = p[3].fd = -1;
+		if (poll(p, n, (int)left) <= 0)
+			continue;
+		handle(&m, p);
+		if (p[0].revents)
+			take_signals(&m, &status);
+	}
+	return !s->stop_asked;
 }

@@ -245,3 +245,8 @@ struct tm *gmtime_r(const time_t *when, struct tm *t)
 	};
 	return t;
 }
+
+long long now_ms(void)
+{
+	return sys_clock_ns(CLOCK_MONOTONIC) / 1000000;
+}

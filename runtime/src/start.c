@@ -22,6 +22,7 @@
 #include "monitor.h"
 #include "net.h"
 #include "notify.h"
+#include "restart.h"
 #include "root.h"
 #include "stages.h"
 #include "spaces.h"
@@ -123,6 +124,7 @@ static int load_conf(struct start *s)
 	s->st.sig_halt = c->sig_halt;
 	s->st.sig_reboot = c->sig_reboot;
 	s->sig_stop = c->sig_stop;
+	restart_read(s);
 	s->log_size = c->console_size;
 	s->ring_size = c->console_ring;
 	s->log_rotate = c->console_rotate != 0;
@@ -308,16 +310,16 @@ static int let_go(struct start *s)
 	times_mark("running");
 	close(s->sync);
 	s->sync = -1;
-	return rc < 0 ? -1 : set_state(s, ST_RUNNING);
+	return rc < 0 || restart_late() ? -1 : set_state(s, ST_RUNNING);
 }
 
 static int plan(struct start *s)
 {
 	cg_init(&s->st.cg);
-	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
-}
 	if (cg_place(&s->host, s->conf) < 0)
 		return -1;
+	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
+}
 
 static int start_once(struct start *s)
 {
@@ -395,7 +397,10 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		return -1;
 	}
 	for (;;) {
-		if (start_once(s) < 0) {
+		bool good = start_once(s) == 0;
+
+		restart_started(s, good);
+		if (!good) {
 			notify(s->ctr->name, ST_ABORTING, -1);
 			undo(s, ~0u);
 			return -1;
@@ -406,7 +411,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		running = NULL;
 		status = monitor_run(s);
 		s->undo &= ~(unsigned)UNDO_CHILD;       /* reaped */
-		s->again = wants_reboot(s, status);
+		s->again = wants_reboot(s, status) || (restart_due(s, exit_code(s, status)) && monitor_pause(s));
 		stage_stop(s);
 		if (!s->again)
 			break;
@@ -414,10 +419,10 @@ int supervise(struct start *s, void (*running)(struct start *s))
 		s->reboot_asked = false;
 		undo(s, UNDO_NET | UNDO_CGROUP | UNDO_HOOKS);
 		s->again = false;
+		s->pid = 0;
 		s->quiet_conf = true;
 	}
 	s->status = exit_code(s, status);
 	undo(s, ~0u);
 	return s->status;
-		s->pid = 0;
 }

@@ -21,6 +21,11 @@ struct start {
 	bool again;                     /* this end is a restart */
 	bool pid1;                      /* in a pid namespace of its own */
 	bool reboot_asked;              /* by `stop -r`: its end means a restart */
+	bool stop_asked;                /* its end is no reason for sampan.restart */
+	uint8_t restart;                /* enum restart; and what the keys beside it say */
+	int restart_delay, restart_max, start_timeout, stop_timeout;
+	int restarts;                   /* in a row */
+	long long began;                /* RUNNING since, now_ms() */
 	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
 	struct conf *conf;              /* mapped, given back once the container runs */

@@ -12,7 +12,7 @@
 #include "state.h"
 #include "stop.h"
 
-enum { STOP_SIGNAL_MS = 10000, NOT_RUNNING = 2 };               /* lxc-stop's exit code for it */
+enum { NOT_RUNNING = 2 };               /* lxc-stop's exit code for it */
 
 static bool wait_task(const struct task *t, int milliseconds)
 {

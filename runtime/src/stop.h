@@ -4,6 +4,8 @@
 
 #include "state.h"
 
+enum { STOP_SIGNAL_MS = 10000 };        /* what lxc.signal.stop has before SIGKILL */
+
 struct stop_how {
 	bool kill, reboot, nowait, nokill;
 	int timeout;                    /* milliseconds until it is killed */

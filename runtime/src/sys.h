@@ -162,6 +162,7 @@ static inline int sys_fcntl(int fd, int command, int value)
 }
 
 int64_t sys_clock_ns(int clock);         /* without the vDSO, whose reader is larger than all of this */
+long long now_ms(void);                 /* CLOCK_MONOTONIC */
 
 struct sys_dirent {                     /* what getdents64(2) fills in */
 	uint64_t ino;

@@ -36,11 +36,6 @@ static unsigned parse_states(const char *list)
 	}
 }
 
-static long long now_ms(void)
-{
-	return sys_clock_ns(CLOCK_MONOTONIC) / 1000000;
-}
-
 /* Until an event comes, `end` is reached, or the supervisor (or what it left) is gone. */
 static void sleep_until(int events, const struct state *st, long long end)
 {

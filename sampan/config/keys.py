@@ -25,18 +25,18 @@ Kind = Literal[
     "arch", "backend", "bool", "caps", "cgroup", "cgroup2", "command", "console", "count", "devices_allow",
     "devices_deny", "devices_expect", "environment", "fstab", "gids", "group", "hook", "hook_clear", "hostname", "id",
     "idmap", "include", "label", "log_facility", "log_level", "mount", "mount_auto", "net_clear", "nic_address",
-    "nic_clear", "nic_flags", "nic_gateway", "nic_hwaddr", "nic_name", "nic_route", "nic_type", "nic_word", "offset",
+    "nic_clear", "nic_flags", "nic_gateway", "nic_hwaddr", "nic_name", "nic_route", "nic_type", "offset",
     "only", "path", "prlimit", "proc", "rootfs", "rootfs_options", "share", "signal", "size", "spaces", "string",
-    "subdir", "sysctl",
+    "subdir", "sysctl", "choice",
 ]  # fmt: skip
 
 KINDS: tuple[str, ...] = get_args(Kind)
 _WITH_FIELD = {
-    "bool", "caps", "command", "console", "count", "hostname", "id", "nic_gateway", "nic_name", "nic_word", "offset",
-    "path", "label", "rootfs", "signal", "size", "spaces", "string", "subdir",
+    "bool", "caps", "command", "console", "count", "hostname", "id", "nic_gateway", "nic_name", "offset",
+    "path", "label", "rootfs", "signal", "size", "spaces", "string", "subdir", "choice",
 }  # fmt: skip
 _WITH_MAX = {"count", "gids", "id", "size"}
-_WITH_ONLY = {"nic_word", "only"}
+_WITH_ONLY = {"only", "choice"}
 _NAME = re.compile(r"(lxc|sampan)(\.(N|[a-z0-9_-]+))+(\.\*)?")
 
 

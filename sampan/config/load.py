@@ -236,7 +236,7 @@ class _Loader:
             return self.include(value, self.path(value))
         if match.key.indexed:
             self.on.nic = self._interface(match)
-        if value or kind in _NAMED or kind == "nic_word":
+        if value or kind in _NAMED:
             values.READERS[kind or ""](value, self.on)
         if match.key.indexed and kind != "nic_clear":
             self._said(match.key, value)

@@ -275,7 +275,7 @@ def _nic_name(value: str, on: Context) -> None:
     on.keep(value)
 
 
-def _nic_word(value: str, on: Context) -> None:
+def _choice(value: str, on: Context) -> None:
     if value not in on.key.only:
         raise Wrong(on.key.reason)
 
@@ -357,9 +357,9 @@ READERS: dict[str, Callable[[str, Context], None]] = {
     "environment": _environment, "fstab": _fstab, "hostname": _hostname, "id": _id, "idmap": _idmap, "label": _label,
     "mount": _mount, "mount_auto": _mount_auto, "net_clear": _net_clear, "nic_address": _nic_address,
     "nic_clear": _nic_clear, "nic_flags": _nic_flags, "nic_gateway": _nic_gateway, "nic_hwaddr": _nic_hwaddr,
-    "nic_name": _nic_name, "nic_route": _nic_address, "nic_type": _nic_type, "nic_word": _nic_word,
+    "nic_name": _nic_name, "nic_route": _nic_address, "nic_type": _nic_type,
     "only": _only, "path": _path, "rootfs": _rootfs, "rootfs_options": _rootfs_options,
-    "signal": _signal, "string": _string, "subdir": _subdir,
+    "signal": _signal, "string": _string, "subdir": _subdir, "choice": _choice,
     "prlimit": _set, "sysctl": _set, "proc": _set, "hook": _hook, "hook_clear": _hook_clear,
     "group": _group, "share": _share, "spaces": _spaces,
     "offset": lambda value, on: spaces.offset(value),

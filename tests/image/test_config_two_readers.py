@@ -69,7 +69,7 @@ VALUES = (
     "/a b none bind,idmap=x", "/a b none bind,idmap=container", "/proc/1/ns/net", "10.0.0.2/24", "fe80::1/64", "auto",
     "1024:2048", "unlimited", "lo", "host-name", "bad name", "-x", "unconfined", "unchanged", "generated",
     "/bin/true", "onboot,web", "overlay:/a:/b", "loop:/x.img", "/dev/rtc0 rw", "char-rtc rw", "class:rtc r",
-    "16384", "1MB", "DEBUG", "9",
+    "16384", "1MB", "DEBUG", "9", "always", "on-failure", "a/b", "l2",
 )  # fmt: skip
 NAMES = [
     key.name.replace(".N", ".0").replace(".*", suffix)
