@@ -22,6 +22,7 @@ static const char *const words[] = {
 	"lxc.cgroup.devices.allow = ", "c *:* rwm", "a *:* rwm", "b 8:0 r", "4294967295", "1048576", "\\040",
 	"\\000", "..", "/", "none bind", "create=dir", ",", "\r\n", "\n", "\"", "'", "#", "\t", " ", "\\", "-1",
 	"lxc.cap.keep = none\n", "lxc.mount =\n", "lxc.cgroup.devices.deny =\n", "SIGRTMIN+", "lxc.hook",
+	"u 0 100000 65536\n", "b ", "state\n", "tty ",
 };
 
 const char *__asan_default_options(void);

@@ -46,7 +46,7 @@ static int walk_link(struct walk *w, int fd, const char *rest)
 		errno = ELOOP;
 		return -1;
 	}
-	if ((size_t)snprintf(joined, sizeof(joined), "%s/%s", text, rest) >= sizeof(joined)) {
+	if ((size_t)snprintf(joined, sizeof(joined), "%s%s", text, rest) >= sizeof(joined)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -79,6 +79,7 @@ static int walk_into(struct walk *w, const char *name, const char *rest)
 static int walk_step(struct walk *w)
 {
 	char name[256], *rest = w->todo + strspn(w->todo, "/");
+	struct stat st;
 	size_t n = strcspn(rest, "/");
 
 	if (n >= sizeof(name)) {
@@ -89,6 +90,12 @@ static int walk_step(struct walk *w)
 	name[n] = '\0';
 	rest += n;
 	if (n == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		if (fstat(w->fd[w->n - 1], &st) < 0)
+			return -1;
+		if (!S_ISDIR(st.st_mode)) {
+			errno = ENOTDIR;
+			return -1;
+		}
 		if (n == 2 && w->n > 1)
 			walk_pop_to(w, w->n - 1);
 		memmove(w->todo, rest, strlen(rest) + 1);

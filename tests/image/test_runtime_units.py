@@ -15,7 +15,9 @@ from sampan.core.run import run
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
-    sources = ["rules.c", "util.c", "match.c", "symbol.c", "ip.c", "netlink.c", "netundo.c"]
+    sources = {"test_path": ["path.c", "util.c"]}.get(
+        name, ["rules.c", "util.c", "match.c", "symbol.c", "ip.c", "netlink.c", "netundo.c"]
+    )
     program = build(tmp_path, name, f"tests/{name}.c", sources)
     assert run([program]).stdout.endswith(" 0 failures\n")
 
@@ -46,8 +48,10 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
 
 FUZZED = {
     "conf": READER,
+    "idmap": READER,
     "link": ["link.c"],
     "mount": READER,
+    "serve": ["util.c"],
     "rules": ["rules.c", "util.c", "symbol.c", "match.c"],
 }
 
