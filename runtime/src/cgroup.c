@@ -152,10 +152,12 @@ static int make_dir(const char *path, bool cpuset)
 	for (int tries = 0; tries < 3; tries++) {
 		if (mkdir(path, 0755) == 0)
 			return cpuset ? fill_dir(path) : 0;
-		if (errno == ENOENT && make_parent(path, cpuset) < 0)
-			return -1;
-		if (errno == EEXIST && rmdir(path) < 0)         /* left over, but not empty */
+		if (errno == ENOENT) {
+			if (make_parent(path, cpuset) < 0)
+				return -1;
+		} else if (errno == EEXIST && rmdir(path) < 0) {        /* left over, but not empty */
 			break;
+		}
 	}
 	return err_set("mkdir %s", path);
 }

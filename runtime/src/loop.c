@@ -58,7 +58,7 @@ int loop_attach(int image, bool readonly, struct loop *loop)
 		return -1;
 	}
 	for (int i = 0; i < TRIES; i++) {       /* EBUSY: somebody else was faster */
-		int number = ioctl(control, LOOP_CTL_GET_FREE);
+		int error, number = ioctl(control, LOOP_CTL_GET_FREE);
 
 		snprintf(loop->dev, sizeof(loop->dev), "/dev/loop%d", number);
 		loop->fd = number < 0 ? -1 : openat(AT_FDCWD, loop->dev,
@@ -67,8 +67,10 @@ int loop_attach(int image, bool readonly, struct loop *loop)
 			return err_set("open %s", number < 0 ? "a free loop device" : loop->dev);
 		if (configure(loop->fd, image, LO_AUTOCLEAR | (readonly ? LO_READ_ONLY : 0u)) == 0)
 			return 0;
+		error = errno;
 		close(loop->fd);
-		if (errno != EBUSY)
+		errno = error;
+		if (error != EBUSY)
 			break;
 	}
 	return err_set("attach the image to %s", loop->dev);
