@@ -103,7 +103,7 @@ static void put_paths(FILE *out, const char *text, const struct clone_edit *edit
 	size_t n = strlen(edit->old_dir);
 	const char *hit;
 
-	while ((hit = strstr(text, edit->old_dir)) != NULL) {
+	while (n > 0 && (hit = strstr(text, edit->old_dir)) != NULL) {
 		bool whole = strchr("/ \t:,\"'", hit[n]) != NULL;       /* the end of the text, too */
 
 		fprintf(out, "%.*s%s", (int)(hit - text), text, whole ? edit->new_dir : edit->old_dir);

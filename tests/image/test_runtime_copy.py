@@ -136,13 +136,14 @@ def test_an_overlay_clone_and_a_clone_of_it(lab: Lab) -> None:
 @pytest.mark.parametrize("where", [(), ("-t",)], ids=["disk", "tmpfs"])
 def test_an_ephemeral_start_leaves_nothing(lab: Lab, where: tuple[str, ...]) -> None:
     need_own_root()
-    name = lab.make("eph")
+    name = lab.make("eph", "# its own", "lxc.tty.max = 2")
     before = describe(lab.root(name))
     said = lab.ok("copy", name, "-e", *where)
     clone = re.fullmatch(rf"Created ({name}_[0-9a-f]+) as clone of {name}\n", said)
     assert clone
     lab.names.append(clone[1])
     assert lab.state(clone[1])["state"] == "RUNNING"
+    assert "# its own\nlxc.tty.max = 2\n" in (lab.lxc / clone[1] / "config").read_text()
     assert lab.attach(clone[1], "echo x > /written; hostname").stdout == f"{clone[1]}\n"
     lab.ok("stop", "-k", clone[1])
     assert not (lab.lxc / clone[1]).exists()
