@@ -364,7 +364,7 @@ static struct attach attach;
 
 static void options(int argc, char **argv, struct args *a)
 {
-	static const char *namespaces, *uid, *gid, *log_file;
+	static const char *namespaces, *uid, *gid, *log_file, *context;
 	static bool keep_env;
 	static const struct opt opts[] = {
 		{ 'e', "elevated-privileges", NULL, &attach.elevated,
@@ -378,6 +378,7 @@ static void options(int argc, char **argv, struct args *a)
 		{ 'u', "uid", "UID", &uid, "run as this user" },
 		{ 'g', "gid", "GID", &gid, "run as this group" },
 		{ 'L', "pty-log", "FILE", &log_file, "append what the terminal shows to FILE" },
+		{ 'c', "context", "LABEL", &context, "SELinux label, in place of the container's" },
 		{ 'f', "rcfile", "FILE", NULL, NULL },
 	};
 	static const struct optset set = {
@@ -398,6 +399,10 @@ static void options(int argc, char **argv, struct args *a)
 	attach.uid = uid ? (uid_t)opts_number("-u", uid, 4294967294u) : 0;
 	attach.gid = gid ? (gid_t)opts_number("-g", gid, 4294967294u) : 0;
 	attach.argv = a->nrest > 0 ? a->rest : NULL;
+	if (context) {
+		attach.label.selinux = true;
+		path_fmt(attach.label.text, sizeof(attach.label.text), "%s", context);
+	}
 }
 
 int cmd_attach(int argc, char **argv)
@@ -414,7 +419,7 @@ int cmd_attach(int argc, char **argv)
 		fail();
 	}
 	attach.terminal = isatty(0) || isatty(1) || isatty(2);
-	if (!attach.elevated)
+	if (!attach.elevated && !attach.label.selinux)
 		lsm_of(attach.st.init.pid, &attach.label);
 	if (ns_open(&attach.spaces, &attach.st.init) < 0 || read_limits(&attach) < 0 ||
 	    read_filter(&attach, ctr.name) < 0 ||

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include "json.h"
 #include "live.h"
 #include "opts.h"
+#include "path.h"
 
 /* CONTROLLER.FILE, without a way out of the folder. */
 static void check_file(const char *file)
@@ -14,38 +16,48 @@ static void check_file(const char *file)
 		usage_error("'%.80s' is no cgroup file, as memory.max", file);
 }
 
-static void print_rules(const char *name)
+/* As it is, or as a string of JSON. */
+static void print(const char *text, bool json)
 {
+	if (json)
+		json_string(text);
+	else
+		fputs(text, stdout);
+}
+
+static void print_rules(const char *name, bool json)
+{
+	static char all[DEVRULES_MAX * 40];
 	const struct devlist *l = live_list(name);
+	size_t used = 0;
 
 	if (!l)
 		fail();
 	if (l->rules.allow_default)
-		puts("a *:* rwm");
+		strcpy(all, "a *:* rwm\n");
 	for (unsigned i = 0; i < l->rules.n && !l->rules.allow_default; i++) {
-		char text[40];
-
-		rule_text(&l->rules.rule[i], text, sizeof(text));
-		puts(text);
+		rule_text(&l->rules.rule[i], all + used, 39);
+		used += strlen(all + used);
+		all[used++] = '\n';
 	}
+	print(all, json);
 }
 
-static int print_file(const struct cg *cg, const char *file)
+static int print_file(const struct cg *cg, const char *file, bool json)
 {
 	for (unsigned i = 0; i < cg->n; i++) {
-		char path[CG_PATH_MAX + 80], text[4096];
-		CLEAN_FD int fd = -1;
-		ssize_t n;
+		static char text[65536];
+		char path[CG_PATH_MAX + 80];
+		long n;
 
 		snprintf(path, sizeof(path), "%s/%s", cg->dir[i].path, file);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
+		n = read_small(AT_FDCWD, path, text, sizeof(text));
+		if (n < 0 && errno == ENOENT)
 			continue;
-		if (fd < 0)
-			return err_set("open %s", path);
-		while ((n = read(fd, text, sizeof(text))) > 0)
-			write_all(STDOUT_FILENO, text, (size_t)n);
-		return n < 0 ? err_set("read %s", path) : 0;
+		if (n < 0)
+			return err_set("read %s", path);
+		print(text, json);
+		return 0;
 	}
 	return err_plain("none of its cgroups has a file %s", file);
 }
@@ -57,7 +69,7 @@ int cmd_cgroup(int argc, char **argv)
 		"Prints a cgroup file of a running container, or sets it. devices.allow and\n"
 		"devices.deny add one rule to its device list, on cgroup v2 too; devices.list\n"
 		"prints the list.",
-		NULL, 0, OPTS_NAME,
+		NULL, 0, OPTS_NAME | OPTS_JSON,
 	};
 	struct args a = opts_parse(&set, argc, argv);
 	const char *file = a.nrest > 0 ? a.rest[0] : "", *value = a.nrest > 1 ? a.rest[1] : NULL;
@@ -70,9 +82,9 @@ int cmd_cgroup(int argc, char **argv)
 	check_file(file);
 	state_running(&ctr, &st, &a);
 	if (strncmp(file, "devices.", 8) != 0)
-		rc = value ? cg_set(&st.cg, file, value) : print_file(&st.cg, file);
+		rc = value ? cg_set(&st.cg, file, value) : print_file(&st.cg, file, a.json);
 	else if (strcmp(file, "devices.list") == 0 && !value)
-		print_rules(ctr.name);
+		print_rules(ctr.name, a.json);
 	else if (value && (strcmp(file + 8, "allow") == 0 || strcmp(file + 8, "deny") == 0))
 		rc = live_device(&st, ctr.name, file[8] == 'a' ? RULE_ALLOW : RULE_DENY, value) < 0 ?
 		     -1 : live_nodes(&st, ctr.name);
@@ -80,5 +92,7 @@ int cmd_cgroup(int argc, char **argv)
 		usage_error("%s: of the device list, list can be read, allow and deny set", file);
 	if (rc < 0)
 		fail();
+	if (a.json)
+		puts(value ? "null" : "");
 	return 0;
 }

@@ -100,6 +100,24 @@ static int check(char **files, bool json)
 	return bad;
 }
 
+/* LXC's writes over the file; this one prints, as `config show` does. */
+int cmd_update_config(int argc, char **argv)
+{
+	static const char *file;
+	static const struct opt opts[] = {
+		{ 'c', "config", "FILE", &file, "the configuration" },
+	};
+	static const struct optset set = {
+		"update-config -c FILE", "Prints what a configuration comes to in modern keys. The file stays as it is.",
+		opts, ARRAY_SIZE(opts), OPTS_JSON,
+	};
+	struct args a = opts_parse(&set, argc, argv);
+
+	if (!file || a.nrest > 0)
+		usage_error("usage: sampan %s", set.usage);
+	return show(file, a.json);
+}
+
 int cmd_config(int argc, char **argv)
 {
 	static const struct optset set = {

@@ -235,13 +235,14 @@ int cmd_copy(int argc, char **argv)
 		"copy [-n] NAME -N NEWNAME [-p DIR] [-s | -R | -e] [-- HOOK-ARGUMENTS]",
 		"Copies a stopped container: owners, times, nodes, hard links, holes. Host name and MAC\n"
 		"addresses are new. What is interrupted leaves nothing.",
-		opts, ARRAY_SIZE(opts), OPTS_NAME,
+		opts, ARRAY_SIZE(opts), OPTS_NAME | OPTS_JSON,
 	};
 	static struct ctr old, new;
 	struct args a = opts_parse(&set, argc, argv);
 
 	check();
 	clone_source(&old, a.name, a.lxcpath, want.running_too || want.ephemeral);
+	ctr_rcfile = NULL;                      /* of the old one */
 	if (conf_load(&own_conf, old.config, conf_print_errors, NULL) < 0) {
 		err_plain("%s has errors", old.config);
 		fail();
@@ -252,7 +253,9 @@ int cmd_copy(int argc, char **argv)
 		rename_to(&old, &new);
 	else
 		clone_to(&old, &new, &a);
-	if (!a.quiet && want.ephemeral)
+	if (a.json)
+		printf("{\"name\": \"%s\"}\n", new.name);
+	else if (!a.quiet && want.ephemeral)
 		printf("Created %s as clone of %s\n", new.name, old.name);
 	else if (!a.quiet && !want.rename)
 		printf("Created container %s as %s of %s\n", new.name, want.snapshot ? "snapshot" : "copy",

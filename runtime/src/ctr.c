@@ -2,6 +2,8 @@
 #include <string.h>
 #include "sampan.h"
 
+const char *ctr_rcfile;
+
 void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
 {
 	char cwd[PATH_LEN_MAX] = "";
@@ -23,7 +25,7 @@ void ctr_init(struct ctr *c, const char *name, const char *lxcpath)
 	c->name = name;
 	path_fmt(c->lxcpath, sizeof(c->lxcpath), "%s%s%.*s", cwd, *cwd ? "/" : "", (int)n, lxcpath);
 	path_fmt(c->dir, sizeof(c->dir), "%s/%s", c->lxcpath, name);
-	path_fmt(c->config, sizeof(c->config), "%s/config", c->dir);
+	path_fmt(c->config, sizeof(c->config), ctr_rcfile ? "%s" : "%s/config", ctr_rcfile ? ctr_rcfile : c->dir);
 }
 
 bool ctr_defined(const struct ctr *c)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include "conf.h"
 #include "ips.h"
 #include "json.h"
@@ -12,16 +14,17 @@
 #include "match.h"
 #include "names.h"
 #include "opts.h"
+#include "path.h"
 #include "state.h"
 
-enum { COLUMN_BYTES = 256 };
+enum { COLUMN_BYTES = 256, NESTED_MAX = 64 };
 enum { NAME, STATE, PID, RAM, SWAP, AUTOSTART, GROUPS, INTERFACE, IPV4, IPV6, UNPRIVILEGED, COLUMNS };
 
 static const char titles[COLUMNS][13] = { "NAME", "STATE", "PID", "RAM", "SWAP", "AUTOSTART", "GROUPS",
 					  "INTERFACE", "IPV4", "IPV6", "UNPRIVILEGED" };
 
 static struct {
-	bool line, fancy, active, running, frozen, stopped, defined;
+	bool line, fancy, active, running, frozen, stopped, defined, nesting;
 	const char *columns, *filter, *groups;
 	unsigned ncolumns;
 	unsigned char column[COLUMNS];
@@ -156,6 +159,46 @@ static bool fill(struct row *r, const char *name, const char *lxcpath, bool deta
 	return in_groups();
 }
 
+/* What the state file in there says; nothing of a container's is trusted to be a file. */
+static enum run_state state_inside(int root, const char *name)
+{
+	char path[NAME_LEN_MAX + 32], text[16];
+	CLEAN_FD int fd = -1;
+	struct stat st;
+
+	snprintf(path, sizeof(path), RUN_DEFAULT "/%s/state", name);
+	fd = root_open(root, path, 0);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    read_small(AT_FDCWD, fd_path(fd).s, text, sizeof(text)) < 8 || text[6] < '0' || text[6] > '7')
+		return ST_STOPPED;
+	return (enum run_state)(text[6] - '0');
+}
+
+/* Those in the container of `outer`, seen from here: it is not entered. */
+static int nested(struct row *r, int room, const struct row *outer)
+{
+	char *list[CONTAINERS_MAX], path[32];
+	CLEAN_FD int root = -1, dir = -1;
+	int n, kept = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/root", outer->pid);
+	root = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = root < 0 ? -1 : root_open(root, LXCPATH_DEFAULT, O_DIRECTORY);
+	n = dir < 0 ? 0 : names_of(fd_path(dir).s, list);
+	for (int i = 0; i < n && kept < room; i++) {
+		*r = (struct row){ .state = state_inside(root, list[i]), .ctr.name = r->cell[NAME] };
+		if (!shown(r->state))
+			continue;
+		for (unsigned c = 0; c < COLUMNS; c++)
+			strcpy(r->cell[c], "-");
+		snprintf(r->cell[NAME], COLUMN_BYTES, "%s/%s", outer->ctr.name, list[i]);
+		snprintf(r->cell[STATE], COLUMN_BYTES, "%s", state_word(r->state));
+		r++;
+		kept++;
+	}
+	return kept;
+}
+
 static size_t width_of(const struct row *rows, int n, unsigned column)
 {
 	size_t width = strlen(titles[column]);
@@ -247,6 +290,7 @@ int cmd_ls(int argc, char **argv)
 		{ 'g', "groups", "GROUPS", &want.groups, "only those in all of these groups" },
 		{ 0, "filter", "REGEX", &want.filter, "only those of such a name" },
 		{ 0, "active", NULL, &want.active, "only those that run or are frozen" },
+		{ 0, "nesting", NULL, &want.nesting, "also those in running ones, with name and state" },
 		{ 0, "running", NULL, &want.running, "only running ones" },
 		{ 0, "frozen", NULL, &want.frozen, "only frozen ones" },
 		{ 0, "stopped", NULL, &want.stopped, "only stopped ones" },
@@ -267,12 +311,15 @@ int cmd_ls(int argc, char **argv)
 		usage_error("'%s' is no regular expression that is understood", want.filter);
 	need_root();
 	n = names_of(a.lxcpath, list);
-	rows = n < 0 ? NULL : calloc((size_t)n + 1, sizeof(*rows));
+	rows = n < 0 ? NULL : calloc((size_t)n + 1 + (want.nesting ? NESTED_MAX : 0), sizeof(*rows));
 	if (!rows)
 		fail();
 	for (int i = 0; i < n; i++)
 		if (!want.filter || match(want.filter, list[i]))
 			kept += fill(&rows[kept], list[i], a.lxcpath, want.fancy || want.groups || a.json);
+	for (int i = 0, own = kept; want.nesting && i < own; i++)
+		if (rows[i].pid > 0)
+			kept += nested(&rows[kept], own + NESTED_MAX - kept, &rows[i]);
 	if (a.json)
 		print_json(rows, kept);
 	else if (want.fancy && kept > 0)

@@ -10,7 +10,7 @@
 #include "words.h"
 
 static struct {
-	const char *name, *lxcpath, *logfile, *loglevel;
+	const char *name, *lxcpath, *logfile, *loglevel, *rcfile;
 	bool json, quiet, help, version;
 } common;
 
@@ -20,6 +20,7 @@ static const struct opt common_opts[] = {
 	{ 'q', "quiet", NULL, &common.quiet, "no messages but errors" },
 	{ 'o', "logfile", "FILE", &common.logfile, "append messages to FILE, too" },
 	{ 'l', "logpriority", "LEVEL", &common.loglevel, "from which level on (ERROR)" },
+	{ 0, "rcfile", "FILE", &common.rcfile, NULL },
 	{ 0, "json", NULL, &common.json, "print JSON" },
 	{ 'h', "help", NULL, &common.help, "this text" },
 	{ '?', "usage", NULL, &common.help, NULL },
@@ -226,6 +227,8 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 	if ((set->flags & OPTS_NAME) && !common.name)
 		usage_error("no container name: usage: sampan %s", set->usage);
 	log_options(common.logfile, common.loglevel);
+	if (set->flags & OPTS_NAME)
+		ctr_rcfile = common.rcfile;
 	a.name = common.name;
 	a.lxcpath = common.lxcpath ? common.lxcpath : LXCPATH_DEFAULT;
 	a.json = common.json;

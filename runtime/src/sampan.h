@@ -25,6 +25,9 @@ extern char **own_argv;                         /* as the process got it */
 _Noreturn void fail(void);
 void fail_code(int code);               /* which code that is; 1 at first */
 
+/* --rcfile: what is read in place of LXCPATH/NAME/config, or NULL. */
+extern const char *ctr_rcfile;
+
 /* Checks the name, builds the paths, names the subject of errors; fails otherwise. */
 void ctr_init(struct ctr *c, const char *name, const char *lxcpath);
 
@@ -58,6 +61,7 @@ int cmd_monitor(int argc, char **argv);
 int cmd_net(int argc, char **argv);
 int cmd_checkconfig(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_update_config(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_agent(int argc, char **argv);
 

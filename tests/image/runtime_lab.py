@@ -170,7 +170,7 @@ class Lab:
         return {**os.environ, "SAMPAN_RUN": str(self.run_dir), **self.env}
 
     def command(self, verb: str, *words: str | Path) -> list[str]:
-        takes_path = verb not in ("checkconfig", "config")
+        takes_path = verb not in ("checkconfig", "config", "update-config")
         return [str(self.binary), verb, *(["-P", str(self.lxc)] if takes_path else []), *map(str, words)]
 
     def sampan(self, verb: str, *words: str | Path, stdin: str = "") -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -36,6 +37,7 @@ def test_a_device_comes_and_goes(any_lab: Lab) -> None:
     assert reads(any_lab, name)
     assert any_lab.attach(name, "echo >/tmp/zero").returncode != 0, "reading was allowed, not writing"
     assert any_lab.ok("cgroup", name, "devices.list").splitlines() == ["c 1:3 rwm", "c 1:5 r"]
+    assert json.loads(any_lab.ok("cgroup", name, "devices.list", "--json")) == "c 1:3 rwm\nc 1:5 r\n"
     any_lab.ok("cgroup", name, "devices.deny", f"{ZERO} rwm")
     assert not reads(any_lab, name)
     assert any_lab.attach(name, "head -c 0 /dev/null").returncode == 0, "the others are as they were"
@@ -93,6 +95,8 @@ def test_values_are_read_and_set(lab: Lab) -> None:
     name = lab.make("value", "lxc.cgroup.pids.max = 77")
     lab.ok("start", name)
     assert lab.ok("cgroup", "-n", name, "pids.max") == "77\n"
+    assert json.loads(lab.ok("cgroup", "-n", name, "pids.max", "--json")) == "77\n"
+    assert json.loads(lab.ok("cgroup", "-n", name, "pids.max", "77", "--json")) is None
     lab.ok("cgroup", "-n", name, "pids.max", "88")
     assert (CGROUPS / "pids/sampan" / name / "pids.max").read_text() == "88\n"
     for file, value in (

@@ -11,7 +11,7 @@ import pytest
 from runtime_lab import Lab
 
 VERBS = ["create", "ls", "start", "execute", "info", "attach", "stop", "destroy", "checkconfig", "config"]
-VERBS += ["cgroup", "console", "freeze", "unfreeze", "wait", "monitor"]
+VERBS += ["cgroup", "console", "freeze", "unfreeze", "wait", "monitor", "update-config"]
 
 
 def test_list_has_lxcs_columns(lab: Lab) -> None:
@@ -143,3 +143,61 @@ def test_step_times_are_written(lab: Lab) -> None:
     steps = dict(word.split("=") for word in times.read_text().split())
     assert {"conf", "cgroup", "clone", "mounts", "pivot", "exec", "running"} <= set(steps)
     assert all(value.lstrip("-").isdigit() for value in steps.values())
+
+
+def test_another_configuration_for_any_verb(lab: Lab, tmp_path: Path) -> None:
+    name = lab.make("rc", "lxc.uts.name = one")
+    (tmp_path / "other").write_text("lxc.uts.name = two\n")
+    assert lab.ok("info", name, "-c", "lxc.uts.name") == "lxc.uts.name = one\n"
+    assert lab.ok("info", name, "-c", "lxc.uts.name", "--rcfile", tmp_path / "other") == "lxc.uts.name = two\n"
+    assert lab.sampan("stop", name, "--rcfile", tmp_path / "other").returncode == 2
+    new = lab.ok("copy", name, "-N", f"{name}x", "--json", f"--rcfile={lab.lxc}/{name}/config")
+    assert json.loads(new) == {"name": f"{name}x"}
+    assert (lab.lxc / f"{name}x/config").is_file()
+    lab.ok("destroy", f"{name}x")
+
+
+def test_attach_with_a_label_the_kernel_has_not(lab: Lab) -> None:
+    if Path("/sys/fs/selinux/enforce").exists():
+        pytest.skip("this kernel has SELinux")
+    name = lab.make("label")
+    lab.ok("start", name)
+    refused = lab.sampan("attach", name, "-c", "system_u:system_r:x_t:s0", "--", "/bin/true")
+    assert refused.returncode == 125 and "selinux" in refused.stderr
+    lab.ok("stop", "-k", name)
+
+
+def test_update_config_prints_and_leaves_the_file(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "old"
+    file.write_text("# mine\nlxc.utsname = web\nlxc.network.type = empty\nlxc.limit.nofile = 99\n")
+    before = file.read_bytes()
+    seen = subprocess.run([lab.binary, "update-config", "-c", file], capture_output=True, text=True)
+    assert seen.stdout.splitlines() == ["lxc.uts.name = web", "lxc.net.0.type = empty", "lxc.prlimit.nofile = 99"]
+    assert file.read_bytes() == before
+    assert subprocess.run([lab.binary, "update-config"], capture_output=True).returncode == 1
+
+
+def test_nested_ones_are_listed_without_leaving_their_container(lab: Lab) -> None:
+    name, other, trap = (lab.make(label) for label in ("outer", "empty", "trap"))
+    for inner, state in (("one", "state 2\nrest\n"), ("two", "")):
+        for folder, file, text in (("var/lib/lxc", "config", "\n"), ("run/sampan", "state", state)):
+            (lab.root(name) / folder / inner).mkdir(parents=True)
+            (lab.root(name) / folder / inner / file).write_text(text)
+    (lab.root(trap) / "var/lib").mkdir(parents=True)
+    (lab.root(trap) / "var/lib/lxc").symlink_to(lab.lxc)  # a folder of the host
+    os.mkfifo(lab.root(name) / "run/sampan/fifo")
+    (lab.root(name) / "var/lib/lxc/three").mkdir()
+    (lab.root(name) / "var/lib/lxc/three/config").touch()
+    (lab.root(name) / "run/sampan/three").mkdir()
+    os.mkfifo(lab.root(name) / "run/sampan/three/state")
+    for each in (name, other, trap):
+        lab.ok("start", each)
+    assert lab.ok("ls", "-1").split() == sorted((name, other, trap))
+    seen = {row["name"]: row["state"] for row in json.loads(lab.ok("ls", "--nesting", "--json"))}
+    assert seen == {
+        **dict.fromkeys((name, other, trap), "RUNNING"),
+        f"{name}/one": "RUNNING", f"{name}/two": "STOPPED", f"{name}/three": "STOPPED",
+    }  # fmt: skip
+    assert f"{name}/one" in lab.ok("ls", "--nesting", "-f", "--running")
+    for each in (name, other, trap):
+        lab.ok("stop", "-k", each)
