@@ -48,8 +48,8 @@ def test_the_analyzer_has_nothing_to_say(half: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "ziglang", "clang", "--analyze", "-Xclang", "-analyzer-output=text", *quiet,
-            "-target", f"{arch}-linux-musl", "-nostdinc", "-std=c11", "-D_GNU_SOURCE", *system, f"-I{RUNTIME / 'src/libc'}",
-            f"-I{RUNTIME / 'src'}", f"-I{tmp_path}", *WARNINGS, *sources,
+            "-target", f"{arch}-linux-musl", "-nostdinc", "-std=c11", "-D_GNU_SOURCE", *system,
+            f"-I{RUNTIME / 'src/libc'}", f"-I{RUNTIME / 'src'}", f"-I{tmp_path}", *WARNINGS, *sources,
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
