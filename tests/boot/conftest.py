@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from sampan.qemu.machine import BootOptions
 
 BOARDS = ("qemux86-64", "qemux86", "qemuarm", "qemuarm64")
 LAYOUTS = ("v1", "v2")
+#: Each other kernel on each family, and each cgroup version under each of them.
+KERNELS = {"qemuarm@5.10": "v1", "qemuarm@6.12": "v2", "qemux86-64@5.10": "v2", "qemux86-64@6.12": "v1"}
 #: One board for each kind of UART: 16550 and PL011.
 UARTS = ("qemux86-64", "qemuarm64")
 
@@ -31,18 +33,27 @@ def built(board: str) -> Path:
     return folder
 
 
-def _pairs() -> list[object]:
-    # Tests of one machine stay in one xdist worker, or each worker would boot its own.
+def _params(pairs: Iterable[tuple[str, str]]) -> list[object]:
+    # Tests of one machine stay in one xdist worker, or each worker would boot its own. An @ would cut the group's name.
     return [
-        pytest.param((board, layout), id=f"{board}-{layout}", marks=pytest.mark.xdist_group(f"{board}-{layout}"))
-        for board in BOARDS
-        for layout in LAYOUTS
+        pytest.param((board, layout), id=name, marks=pytest.mark.xdist_group(name.replace("@", "-")))
+        for board, layout in pairs
+        for name in (f"{board}-{layout}",)
     ]
 
 
-@pytest.fixture(scope="session", params=_pairs())
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which machines a test gets: all boards; with the mark `every_kernel` the other kernels, too, or `only` those."""
+    if "machine" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("every_kernel")
+    pairs = [] if mark and mark.kwargs.get("only") else [(board, layout) for board in BOARDS for layout in LAYOUTS]
+    metafunc.parametrize("machine", _params([*pairs, *(KERNELS.items() if mark else ())]), indirect=True)
+
+
+@pytest.fixture(scope="session")
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine with root logged in, for every board and cgroup layout; shared, so leave it as it was.
+    """A machine with root logged in, of `pytest_generate_tests`; shared, so leave it as it was.
 
     Narrow it with `pytest -k qemuarm64-v2`. Writes to its data disk are thrown away.
     """

@@ -13,7 +13,7 @@ import pytest
 from sampan.board import load as boards
 from sampan.control import verify
 from sampan.control.shells import Subject
-from sampan.control.walkthrough import app_stage, run_stage, stages
+from sampan.control.walkthrough import app_stage, run_stage
 from sampan.devices import policyfile, store
 from sampan.devices.facts import Facts
 from sampan.qemu.boot import Machine, booted
@@ -30,8 +30,6 @@ RARE = [name for name in boards.names() if name not in boards.default_names()]
 IN_CI = "sabrelite"
 #: Its model throws away what is typed faster than its driver reads: a person can log in, a program cannot work.
 DEAF = "smdkc210"
-#: Each kernel on each family, and each cgroup version under each kernel.
-KERNELS = {"qemuarm@5.10": "v1", "qemuarm@6.12": "v2", "qemux86-64@5.10": "v2", "qemux86-64@6.12": "v1"}
 
 
 def _of(specs: list[str]) -> list[object]:
@@ -48,7 +46,7 @@ def _of(specs: list[str]) -> list[object]:
 
 
 def _boot(spec: str, folder: Path, log: Path) -> Iterator[Machine]:
-    options = BootOptions(cgroup=KERNELS.get(spec, "v2"), snapshot=True, log=log / f"{spec}.log")
+    options = BootOptions(cgroup="v2", snapshot=True, log=log / f"{spec}.log")
     with booted(folder, options) as machine:
         yield machine
         assert machine.poweroff().clean
@@ -56,13 +54,6 @@ def _boot(spec: str, folder: Path, log: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module", params=_of([name for name in RARE if name != DEAF]))
 def board(
-    request: pytest.FixtureRequest, folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machine]:
-    yield from _boot(request.param, folder_of(request.param), tmp_path_factory.mktemp("boot"))
-
-
-@pytest.fixture(scope="module", params=_of(list(KERNELS)))
-def kernel(
     request: pytest.FixtureRequest, folder_of: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     yield from _boot(request.param, folder_of(request.param), tmp_path_factory.mktemp("boot"))
@@ -122,15 +113,12 @@ def test_the_deaf_board_reaches_its_login(folder_of: Callable[[str], Path], tmp_
         machine.quit()
 
 
-def test_it_is_the_kernel_that_was_asked_for(kernel: Machine) -> None:
-    version = boards.load(kernel.folder.name).kernel.version
-    assert kernel.run("uname -r").output.startswith(f"{version}.")
+@pytest.mark.every_kernel(only=True)
+def test_it_is_the_kernel_that_was_asked_for(machine: Machine) -> None:
+    version = boards.load(machine.folder.name).kernel.version
+    assert machine.run("uname -r").output.startswith(f"{version}.")
 
 
-def test_the_walk_through_under_another_kernel(kernel: Machine) -> None:
-    for stage in stages():
-        run_stage(kernel, stage)
-
-
-def test_another_kernel_does_what_the_list_says(kernel: Machine) -> None:
-    _proved(kernel)
+@pytest.mark.every_kernel(only=True)
+def test_another_kernel_does_what_the_list_says(machine: Machine) -> None:
+    _proved(machine)

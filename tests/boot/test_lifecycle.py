@@ -11,6 +11,8 @@ import pytest
 
 from sampan.qemu.boot import Machine
 
+pytestmark = pytest.mark.every_kernel
+
 PATH = "/var/lib/lxc"
 
 

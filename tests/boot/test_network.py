@@ -8,6 +8,8 @@ import pytest
 
 from sampan.qemu.boot import Machine
 
+pytestmark = pytest.mark.every_kernel
+
 NAMES = ("neta", "netb")
 CONFIG = "lxc.net.0.{}"
 

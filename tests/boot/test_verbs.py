@@ -8,6 +8,8 @@ import pytest
 
 from sampan.qemu.boot import Machine
 
+pytestmark = pytest.mark.every_kernel
+
 NAME = "verbs"
 
 

@@ -36,6 +36,7 @@ def traces(machine: Machine) -> str:
     ).output
 
 
+@pytest.mark.every_kernel
 @pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.name)
 def test_stage(machine: Machine, stage: Stage) -> None:
     before = traces(machine)
@@ -43,6 +44,7 @@ def test_stage(machine: Machine, stage: Stage) -> None:
     assert traces(machine) == before
 
 
+@pytest.mark.every_kernel
 def test_the_layout_is_the_one_asked_for(machine: Machine) -> None:
     layout = next(word for word in machine.instance.argv if "sampan.cgroup=" in word)
     layout = layout.partition("sampan.cgroup=")[2].split()[0]
@@ -50,6 +52,7 @@ def test_the_layout_is_the_one_asked_for(machine: Machine) -> None:
     assert layout == "hybrid" or len({mount.split()[0] for mount in cgroup_mounts(machine)}) == 1
 
 
+@pytest.mark.every_kernel
 def test_a_container_that_cannot_start_leaves_nothing(machine: Machine) -> None:
     before = traces(machine)
     machine.run(f"lxc-create -n sys_elinux -f {CONFIGS}/sys_elinux.fixed.config").check()
