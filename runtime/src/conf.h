@@ -134,6 +134,10 @@ enum restart { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
 enum { ENV_INIT = 1, ENV_HOOKS = 2 };   /* who gets a variable */
 
+/*
+ * Numbers and pointers first, then tables, the largest last: what lies near the start of a
+ * struct takes the shorter instructions.
+ */
 struct conf {
 	const char *file;               /* outermost file */
 	const char *utsname;
@@ -148,8 +152,6 @@ struct conf {
 	bool auto_cgroup_full, auto_cgroup_force;
 	int autodev;                    /* -1 not said, 0, 1 */
 	int autodev_size;               /* bytes; not above 0: the usual */
-	unsigned nmounts;
-	struct conf_mount mount[MOUNTS_MAX];
 	int pty_max, tty_max;           /* -1 not said */
 	const char *tty_dir;            /* below /dev, no leading slash */
 	const char *console_path;       /* "none" or absolute; NULL: a pty of ours */
@@ -159,51 +161,44 @@ struct conf {
 	const char *init_cmd, *execute_cmd, *init_cwd;
 	uid_t init_uid;
 	gid_t init_gid;
-	unsigned ngroups;
-	gid_t groups[GIDS_MAX];         /* supplementary ones of PID 1 */
 	int sig_halt, sig_reboot, sig_stop, sig_pdeath;         /* 0: not said */
 	const char *apparmor, *selinux, *selinux_keyring;       /* labels, NULL: not asked for */
 	int keyring;                    /* a session keyring of its own: -1 not said, 0, 1 */
 	uint64_t cap_drop;              /* bits by capability number */
 	uint64_t cap_keep;
-	unsigned nidmaps;
-	struct conf_idmap idmap[IDMAPS_MAX];
 	uint32_t ns_clone, ns_keep;     /* as said; `spaces`: what is made */
 	uint32_t spaces;
-	const char *share[NS_KINDS];
 	int64_t offset_boot, offset_monotonic;  /* of the clocks inside, nanoseconds */
 	const char *seccomp;            /* "none" or absolute; NULL: the built-in list */
 	bool cap_keep_set, no_new_privs;        /* cap_keep counts only when set; "none" is set, 0 */
-	unsigned nenv;
-	const char *env[ENVS_MAX];      /* "K=V", or "K": taken from the caller's environment */
-	uint8_t env_for[ENVS_MAX];      /* ENV_* */
-	unsigned nsets;
-	struct conf_set set[SETS_MAX];
-	int hook_version;               /* -1: not said */
-	unsigned nhooks;
-	struct conf_hook hook[HOOKS_MAX];
 	bool ephemeral, monitor_unshare, start_auto;
+	bool symbolic;                  /* some name a device: the start makes numbers of them */
+	int hook_version;               /* -1: not said */
 	int start_delay, start_order;   /* seconds; lower ones first */
 	uint8_t restart;                /* enum restart */
 	int restart_delay, restart_max, start_timeout, stop_timeout;    /* not above 0: the usual, none */
-	unsigned ngroup;
-	const char *group[GROUPS_MAX];
 	const char *log_file;
 	int log_level, log_facility;    /* enum log_level, LOG_* of syslog; -1: not said */
 	const char *cgroup_dir;         /* no leading slash */
 	bool cgroup_relative;
-	unsigned ncgvalues;
-	struct conf_cgvalue cgvalue[CGVALUES_MAX];
-	struct dev_rules devices;       /* what the lines below add up to */
-	bool symbolic;                  /* some name a device: the start makes numbers of them */
-	unsigned ndevices;
-	struct conf_device device[DEVRULES_MAX];
+	unsigned nmounts, ngroups, nidmaps, nenv, nsets, nhooks, ngroup, ncgvalues, ndevices, naddrs;
 	unsigned nnics;                 /* one more than the highest index in use */
-	struct conf_nic nic[NICS_MAX];
-	unsigned naddrs;
-	struct conf_addr addr[ADDRS_MAX];
 	unsigned errors;                /* reported through the sink */
 	size_t used;                    /* bytes of `bytes` in use */
+	const char *share[NS_KINDS];
+	gid_t groups[GIDS_MAX];         /* supplementary ones of PID 1 */
+	uint8_t env_for[ENVS_MAX];      /* ENV_* */
+	const char *group[GROUPS_MAX];
+	const char *env[ENVS_MAX];      /* "K=V", or "K": taken from the caller's environment */
+	struct conf_idmap idmap[IDMAPS_MAX];
+	struct conf_hook hook[HOOKS_MAX];
+	struct conf_nic nic[NICS_MAX];
+	struct conf_addr addr[ADDRS_MAX];
+	struct conf_cgvalue cgvalue[CGVALUES_MAX];
+	struct conf_set set[SETS_MAX];
+	struct dev_rules devices;       /* what the lines of `device` add up to */
+	struct conf_mount mount[MOUNTS_MAX];
+	struct conf_device device[DEVRULES_MAX];
 	char bytes[CONF_BYTES_MAX];
 };
 

@@ -52,9 +52,9 @@ struct load {                           /* one conf_load() */
 	int nic;                        /* interface of the last lxc.network.type */
 	bool legacy_noted, stop;
 	unsigned depth;                 /* of includes */
-	struct { dev_t dev; ino_t ino; } open[CONF_DEPTH_MAX];
 	const char *fstab;
 	struct where fstab_at;
+	struct { dev_t dev; ino_t ino; } open[CONF_DEPTH_MAX];
 	char text[512], hint[CONF_LINE_MAX + 64];
 };
 

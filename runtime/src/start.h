@@ -31,10 +31,6 @@ struct start {
 	struct conf *conf;              /* mapped, given back once the container runs */
 	struct devlist *devices;        /* the same */
 	struct seccomp *filter;         /* the same */
-	struct cg_host host;
-	struct state st;
-	struct ptys ptys;
-	char logfile[PATH_LEN_MAX];     /* lxc.console.logfile, or "" */
 	unsigned log_size, ring_size;   /* of the console; 0: the usual */
 	bool log_rotate, unshared;
 	int sig_stop;                   /* of lxc.signal.stop, or 0 */
@@ -44,12 +40,16 @@ struct start {
 	int file;                       /* the state file, for its digit */
 	int uevents;                    /* netlink, when its list names devices, or -1 */
 	int pin;                        /* keeps the root's disk writable, see root.h */
-	sigset_t signals;               /* blocked, for the signalfd */
 	int signalfd;
 	unsigned undo;
 	int status;                     /* the container's exit code, -1 while it has none */
 	int failure;                    /* exit code of what kept it from starting, or 0 */
 	pid_t pid;
+	sigset_t signals;               /* blocked, for the signalfd */
+	struct ptys ptys;
+	struct state st;
+	char logfile[PATH_LEN_MAX];     /* lxc.console.logfile, or "" */
+	struct cg_host host;
 };
 
 /*

@@ -23,10 +23,10 @@ struct state {
 	struct task init, supervisor;
 	bool app;
 	int sig_halt, sig_reboot;       /* 0: not configured */
-	char lxcpath[PATH_LEN_MAX];
-	char config[PATH_LEN_MAX];
 	struct cg cg;
 	struct net_undo net;            /* what its network has of the host */
+	char lxcpath[PATH_LEN_MAX];
+	char config[PATH_LEN_MAX];
 };
 
 const char *state_word(enum run_state s);       /* "RUNNING" */
