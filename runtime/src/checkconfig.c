@@ -20,12 +20,14 @@
 
 enum need { NEED_MUST, NEED_V1, NEED_V2, NEED_NICE };
 
-static const struct row {
+struct row {
 	const char *group, *title, *option;     /* group NULL: the one before */
 	enum need need;
 	enum kstate (*probe)(const char *arg);
 	const char *arg;
-} rows[] = {
+};
+
+static const struct row rows[] = {
 	{ "Namespaces", "Namespaces", "CONFIG_NAMESPACES", NEED_MUST, probe_path, "/proc/self/ns/mnt" },
 	{ NULL, "Utsname namespace", "CONFIG_UTS_NS", NEED_MUST, probe_path, "/proc/self/ns/uts" },
 	{ NULL, "Ipc namespace", "CONFIG_IPC_NS", NEED_MUST, probe_path, "/proc/self/ns/ipc" },
@@ -95,10 +97,9 @@ static void judge(struct report *r, const struct row *row, enum kstate s)
 static void print_row(struct report *r, const struct row *row, enum kstate s)
 {
 	if (r->json) {
-		printf("%s\n    {\"name\": ", r->printed++ ? "," : "");
-		json_string(row->title);
-		printf(", \"option\": \"%s\", \"need\": \"%s\", \"state\": \"%s\"}", row->option,
-		       need_words[row->need], state_words[s]);
+		printf("%s\n    {\"name\": \"%s\", \"option\": \"%s\", \"need\": \"%s\", \"state\": \"%s\"}",
+		       r->printed++ ? "," : "", row->title, row->option, need_words[row->need],
+		       state_words[s]);
 		return;
 	}
 	if (row->group)

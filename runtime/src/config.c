@@ -37,6 +37,7 @@ static void json_sink(const struct conf_msg *m, void *arg)
 /* 0: good; 1: errors, or it cannot be read. */
 static int check_one(const char *file, bool json, struct json_state *js)
 {
+	char text[64];
 
 	errno = 0;
 	if (conf_load(&own_conf, file, json ? json_sink : conf_print, js) == 0) {
@@ -46,12 +47,13 @@ static int check_one(const char *file, bool json, struct json_state *js)
 	}
 	if (own_conf.errors > 0)
 		return 1;
+	snprintf(text, sizeof(text), "%s", strerror(errno));     /* JSON takes no packed text */
 	if (json) {
-		struct conf_msg m = { .at = { file, 0 }, .level = CONF_ERROR, .text = strerror(errno) };
+		struct conf_msg m = { .at = { file, 0 }, .level = CONF_ERROR, .text = text };
 
 		json_sink(&m, js);
 	} else {
-		fprintf(stderr, "%s: %s\n", file, strerror(errno));
+		fprintf(stderr, "%s: %s\n", file, text);
 	}
 	return 1;
 }

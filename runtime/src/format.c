@@ -38,14 +38,17 @@ static void put(struct out *o, const char *text, size_t n)
 
 extern const char __executable_start[], edata[];       /* by the linker: all that is constant */
 
-/* A byte from 0x80 on stands for two. */
+/* A byte that no text has, beyond ASCII or a control character, may stand for two. */
 static void put_packed(struct out *o, const unsigned char *text, size_t n)
 {
-	for (; n > 0; text++, n--)
-		if (*text & 0x80)
-			put_packed(o, text_pairs[*text & 0x7f], 2);
+	for (; n > 0; text++, n--) {
+		unsigned pair = *text ^ 0x80u;
+
+		if (pair < sizeof(text_pairs) / 2 && text_pairs[pair][1] != '\0')
+			put_packed(o, text_pairs[pair], 2);
 		else
 			put(o, (const char *)text, 1);
+	}
 }
 
 static void put_text(struct out *o, const char *text, size_t n)
@@ -64,11 +67,14 @@ static void pad(struct out *o, char with, size_t have, int width)
 
 static void put_field(struct out *o, const struct spec *s, const char *text, size_t n)
 {
+	struct out shown = { .size = 0 };       /* a packed text is longer than it looks */
+
+	put_text(&shown, text, n);
 	if (!s->left)
-		pad(o, s->zero ? '0' : ' ', n, s->width);
+		pad(o, s->zero ? '0' : ' ', shown.used, s->width);
 	put_text(o, text, n);
 	if (s->left)
-		pad(o, ' ', n, s->width);
+		pad(o, ' ', shown.used, s->width);
 }
 
 static void put_number(struct out *o, const struct spec *s, unsigned long long value, bool minus,

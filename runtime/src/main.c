@@ -10,13 +10,15 @@
 #include "sampan.h"
 #include "words.h"
 
-static const struct verb {
+struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	int failure;                    /* exit code of its own failures */
 	bool enters;                    /* runs inside of a container: see guard.h */
 	const char *about;
-} verbs[] = {
+};
+
+static const struct verb verbs[] = {
 	{ "create", cmd_create, 1, false, "make a container from a configuration or a template" },
 	{ "ls", cmd_ls, 1, false, "list containers" },
 	{ "start", cmd_start, 1, true, "start a system container" },

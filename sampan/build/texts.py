@@ -2,12 +2,13 @@
 
 python -m sampan.build.texts --out build/gen/texts runtime/src/*.c
 
-Messages are a seventh of the program. In the copies they are written with bytes from 0x80 on,
-each of which stands for two others (a pair of `text_pairs` in texts.h, letters or such bytes
-again); format.c takes them apart as it prints. What is packed: formats; what a function returns or
-a variable `why` is set to, for that is the reason of a refusal; what the tables of commands and
-options say. Nothing of one word, which may be compared. Conversions such as `%s` stay as they are,
-so that the compiler still checks them, and lines keep their numbers.
+Messages are a seventh of the program. In the copies they are written with bytes that no text of
+ours has, each of which stands for two others (a pair of `text_pairs` in texts.h, letters or such
+bytes again); format.c takes them apart as it prints. What is packed: formats and what is printed with
+them; what a function returns or a variable `why` is set to, for that is the reason of a refusal;
+what the tables of commands, options and errors say. Nothing of one word, which may be compared.
+Conversions such as `%s` and what separates the texts of a list stay as they are: the compiler
+still checks the former. Lines keep their numbers.
 A source that is compiled as it is works as well: no text of ours has such bytes.
 """
 
@@ -24,7 +25,7 @@ from pathlib import Path
 from sampan.core.errors import SampanError
 from sampan.core.files import read_text, write_text
 
-#: Functions whose argument of this number is printed by format.c, as a format or as a text.
+#: Functions whose arguments from this number on are printed by format.c, as a format or as texts.
 FORMATS = {
     "err_set": 0,
     "err_plain": 0,
@@ -37,6 +38,11 @@ FORMATS = {
     "log_say": 1,
     "load_error": 1,
     "load_say": 2,
+    "report": 2,
+    "stale": 1,
+    "give_up": 0,
+    "nic_error": 1,
+    "ip_error": 1,
     "puts": 0,
     "fputs": 0,
     "snprintf": 2,
@@ -45,26 +51,32 @@ FORMATS = {
 #: What the compiler would put in the place of these functions does not know packed texts.
 CFLAGS = " ".join(f"-fno-builtin-{name}" for name in ("printf", "fprintf", "sprintf", "snprintf", "puts", "fputs"))
 #: Tables whose texts, unlike their words, are only printed.
-TABLES = ("opt", "optset", "verb")
-PAIRS = 128
-_FIRST = 0x80
+TABLES = ("opt", "optset", "verb", "row", "START_OPTS", "error_texts")
+#: What stands before the name of one: `struct opt table[] = {`, `#define START_OPTS`, `char error_texts[] =`.
+OPENERS = ("struct", "define", "char")
+#: Bytes that stand for pairs, in the order they are given away: what is not ASCII, then control characters.
+CODES = (*range(0x80, 0x100), *(code for code in range(1, 0x20) if code not in b"\t\n\r"))
 
 TOKEN = re.compile(
     r"""(?P<skip>/\*.*?\*/|//[^\n]*|'(?:[^'\\\n]|\\.)+'|^[ \t]*\#[ \t]*include[^\n]*)"""
     r"""|"(?P<text>(?:[^"\\\n]|\\.)*)"|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),;=])""",
     re.DOTALL | re.MULTILINE,
 )
-_CONVERSION = re.compile(rb"%[-0 ]*(?:\*|\d+)?(?:\.(?:\*|\d+)?)?[lzh]*(?:[a-zA-Z%]|\Z)")
+_CONVERSION = re.compile(rb"\0|%[-0 ]*(?:\*|\d+)?(?:\.(?:\*|\d+)?)?[lzh]*(?:[a-zA-Z%]|\Z)")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]+)|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "e": "\033", "0": "\0"}
 
 
 @dataclass
 class _Call:
-    """An open parenthesis: which argument is being read, and which one is a format (-1: none)."""
+    """An open parenthesis: which argument is being read, and from which one on they are printed (-1: none)."""
 
     wanted: int
     at: int = 0
+
+    @property
+    def printed(self) -> bool:
+        return 0 <= self.wanted <= self.at
 
 
 def literals(source: str) -> Iterator[re.Match[str]]:
@@ -75,16 +87,16 @@ def literals(source: str) -> Iterator[re.Match[str]]:
         mark, text = token["mark"], token["text"]
         if mark == "(":
             # A parenthesis that only groups belongs to the argument around it.
-            calls.append(_Call(FORMATS.get(name, -1)) if name else _Call(0 if calls[-1].at == calls[-1].wanted else -1))
+            calls.append(_Call(FORMATS.get(name, -1)) if name else _Call(0 if calls[-1].printed else -1))
         elif mark == ")":
             calls[1:] = calls[1:-1]
         elif mark == ",":
             calls[-1].at += 1
         elif mark == ";":
             calls, word = [_Call(-1)], ""
-        elif name == "return" or (mark == "=" and name == "why") or (name == "struct" and token["name"] in TABLES):
+        elif name == "return" or (mark == "=" and name == "why") or (name in OPENERS and token["name"] in TABLES):
             word = name
-        if text is not None and (calls[-1].at == calls[-1].wanted or (word and len(calls) == 1 and " " in text)):
+        if text is not None and (calls[-1].printed or (word and len(calls) == 1 and " " in text)):
             yield token
         if token["skip"] is None:
             name = token["name"] or ""
@@ -126,7 +138,7 @@ def choose(texts: set[bytes]) -> list[tuple[int, int]]:
     """The pairs, most frequent first, each counted after those before it have been replaced."""
     runs = Counter(run for text in texts for run, packed in _runs(text) if packed and len(run) > 1)
     pairs: list[tuple[int, int]] = []
-    while len(pairs) < PAIRS:
+    while len(pairs) < len(CODES):
         counts: Counter[tuple[int, int]] = Counter()
         for run, times in runs.items():
             for pair in zip(run, run[1:], strict=False):
@@ -138,7 +150,7 @@ def choose(texts: set[bytes]) -> list[tuple[int, int]]:
             break
         changed: Counter[bytes] = Counter()
         for run, times in runs.items():
-            changed[_merge(run, pair, _FIRST + len(pairs))] += times
+            changed[_merge(run, pair, CODES[len(pairs)])] += times
         runs = changed
         pairs.append(pair)
     return pairs
@@ -150,8 +162,8 @@ def packer(pairs: list[tuple[int, int]]) -> Callable[[bytes], bytes]:
     def pack(text: bytes) -> bytes:
         out = b""
         for run, packed in _runs(text):
-            for number, pair in enumerate(pairs if packed else []):
-                run = _merge(run, pair, _FIRST + number)
+            for code, pair in zip(CODES, pairs if packed else (), strict=False):
+                run = _merge(run, pair, code)
             out += run
         return out
 
@@ -159,11 +171,13 @@ def packer(pairs: list[tuple[int, int]]) -> Callable[[bytes], bytes]:
 
 
 def header(pairs: list[tuple[int, int]]) -> str:
-    """texts.h: the table `text_pairs`; without pairs for sources that are compiled as they are."""
-    rows = [f"\t{{ {first:#04x}, {second:#04x} }}," for first, second in pairs or [(0, 0)]]
+    """texts.h: `text_pairs`, by code ^ 0x80, (0, 0) where there is none; without pairs, for sources as they are."""
+    table = {code ^ 0x80: pair for code, pair in zip(CODES, pairs, strict=False)}
+    rows = [table.get(index, (0, 0)) for index in range(max(table, default=0) + 1)]
+    lines = [f"\t{{ {first:#04x}, {second:#04x} }}," for first, second in rows]
     return (
         "/* Generated by sampan.build.texts; not to be edited. */\n"
-        f"static const unsigned char text_pairs[{len(rows)}][2] = {{\n" + "\n".join(rows) + "\n};\n"
+        f"static const unsigned char text_pairs[{len(rows)}][2] = {{\n" + "\n".join(lines) + "\n};\n"
     )
 
 
@@ -174,9 +188,9 @@ def pack_sources(sources: list[Path], out: Path) -> None:
     for path, text in contents.items():
         for token in literals(text):
             chosen.add(plain(token["text"]))
-            if not plain(token["text"]).isascii():
+            if set(plain(token["text"])) & set(CODES):
                 line = text.count("\n", 0, token.start()) + 1
-                raise SampanError(f"{path}:{line}: a message of other than ASCII cannot be packed")
+                raise SampanError(f"{path}:{line}: a message of other than printable ASCII cannot be packed")
     pairs = choose(chosen)
     pack = packer(pairs)
     write_text(out / "texts.h", header(pairs))
