@@ -20,8 +20,12 @@ LINKFLAGS = (
     "-Os -static -s -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer"
     " -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none"
 )
+#: What only our own objects take, not libc: no floating point here, and without its registers a
+#: call of a function of any number of arguments is shorter, and such a function too.
+OBJECTS = {"x86_64": "-Xclang -target-feature -Xclang -sse -mskip-rax-setup"}
 CCCOM = "$CCCMD $CFLAGS $_CPPINCFLAGS -c -o $TARGET $SOURCE"
 LINKCOM = "$CCCMD $LINKFLAGS -o $TARGET $SOURCES"
+ZIGLINKCOM = "$($PYTHON$) -m sampan.build.link --out $TARGET --driver '$CCCMD $LINKFLAGS' $SOURCES"
 
 
 def compiler(env):
@@ -37,7 +41,7 @@ def compiler(env):
     zig = session.relative(toolchain.zig())
     target = toolchain.TARGETS[env["ARCH"]]
     command = shlex.join([zig, "cc", "-target", target.zig, *target.options, "-flto"])
-    return command, imports.package_record("ziglang"), "-Xclang -Oz -Werror", ""
+    return command, imports.package_record("ziglang"), f"-Xclang -Oz -Werror {OBJECTS.get(env['ARCH'], '')}".strip(), ""
 
 
 def use_compiler(env):
@@ -50,12 +54,20 @@ def use_compiler(env):
     env.Depends(ready, known)
     env.Clean(ready, env.Dir("$BUILD/toolchain/zig"))
     env.Replace(CCCMD=command, CFLAGS=f"{CFLAGS} {own}".strip(), LINKFLAGS=LINKFLAGS, TOOLCHAIN=[*ready, *known])
+    linker = [env.File(str(path)) for path in imports.of("sampan.build.link").files] if own else []
+    env.Replace(LINKING=ZIGLINKCOM if own else LINKCOM, LINKER=linker)
 
 
 def with_toolchain(target, source, env):
     """Emitter: what is compiled depends on the compiler, and waits for it to be proved."""
     env.Depends(target, env["TOOLCHAIN"])
     return target, source
+
+
+def with_linker(target, source, env):
+    """Emitter: the same for a program."""
+    env.Depends(target, env["LINKER"])
+    return with_toolchain(target, source, env)
 
 
 def generate(env):
@@ -66,10 +78,13 @@ def generate(env):
     env["_CPPINCFLAGS"] = "${_concat(INCPREFIX, CPPPATH, INCSUFFIX, __env__, RDirs, TARGET, SOURCE)}"
     env["SHOWN"] = ""  # what a generated source was made from
     env["TOP"] = env.Dir("#").abspath
-    for name, word, command, suffix in (("Object", "CC", CCCOM, ".o"), ("Program", "LINK", LINKCOM, "")):
+    for name, word, command, suffix, emitter in (
+        ("Object", "CC", CCCOM, ".o", with_toolchain),
+        ("Program", "LINK", "$LINKING", "", with_linker),
+    ):
         shown = "${SHOWN or SOURCE} ($ARCH)" if name == "Object" else "$TARGET"
         action = env.ShownAction(command, word, shown)
-        env["BUILDERS"][name] = SCons.Builder.Builder(action=action, suffix=suffix, emitter=with_toolchain)
+        env["BUILDERS"][name] = SCons.Builder.Builder(action=action, suffix=suffix, emitter=emitter)
     env.AddMethod(use_compiler, "UseCompiler")
 
 

@@ -1,0 +1,65 @@
+"""Links a program of zig's objects: python -m sampan.build.link --out P --driver 'zig cc ... -flto' objects...
+
+All of the program, libc too, is optimised as one while it is linked, by options of LLVM that zig's
+driver does not pass on. So the driver is asked how it links a program of one empty function
+(ZIG_VERBOSE_LINK), and the same command is run with the real objects and OPTIONS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sampan.build import action, toolchain
+from sampan.core.errors import SampanError
+from sampan.core.run import run
+
+#: Equal functions become one; a function is put in the place of its call only where that makes the caller smaller.
+OPTIONS = ("-enable-merge-functions", "-inline-threshold=-20")
+#: Sequences that occur often become functions.
+OUTLINE = ("-enable-machine-outliner=always",)
+#: Constants lie beside the code instead of their addresses.
+PROMOTE = ("-arm-promote-constant", "-arm-promote-constant-max-size=256", "-arm-promote-constant-max-total=4096")
+#: By the linker's name of the machine. On 32-bit x86 outlined sequences cost more than they save.
+OPTIONS_OF = {"elf_x86_64": OUTLINE, "aarch64linux": OUTLINE, "armelf_linux_eabi": OUTLINE + PROMOTE}
+
+
+def link_command(driver: Sequence[str], zig: str, objects: Sequence[str], out: str) -> list[str]:
+    """The command of zig's linker for `objects`; SampanError when the driver does not show one."""
+    with tempfile.TemporaryDirectory(prefix="sampan-link-") as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("int main(void) { return 0; }\n", encoding="ascii")
+        shown = run(
+            [*driver, source, "-o", f"{folder}/probe"], env=toolchain.env() | {"ZIG_VERBOSE_LINK": "1"}
+        ).stderr.splitlines()
+        words = next((shlex.split(line) for line in shown if line.startswith("ld.lld ")), [])
+        probes = [at for at, word in enumerate(words) if word.endswith("probe.o")]
+        if len(probes) != 1 or f"{folder}/probe" not in words:
+            raise SampanError(
+                "zig cc does not show how it links", hint="reinstall ziglang in the version of requirements.txt"
+            )
+    words[words.index(f"{folder}/probe")] = out
+    machine = words[words.index("-m") + 1]
+    chosen = [part for option in (*OPTIONS, *OPTIONS_OF.get(machine, ())) for part in ("-mllvm", option)]
+    return [zig, words[0], *chosen, *words[1 : probes[0]], *objects, *words[probes[0] + 1 :]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = action.parser("sampan.build.link", "Link a program of zig's objects.")
+    parser.add_argument("--driver", required=True, help="zig cc with the target's and the linker's options")
+    parser.add_argument("--out", required=True, metavar="PROGRAM")
+    parser.add_argument("objects", nargs="+")
+    return parser
+
+
+def _main(args: argparse.Namespace) -> None:
+    driver = shlex.split(args.driver)
+    run(link_command(driver, driver[0], args.objects, args.out), env=toolchain.env())
+
+
+if __name__ == "__main__":
+    sys.exit(action.main(_parser, _main))
