@@ -18,14 +18,24 @@ from sampan.build import action, toolchain
 from sampan.core.errors import SampanError
 from sampan.core.run import run
 
-#: Equal functions become one; a function is put in the place of its call only where that makes the caller smaller.
-OPTIONS = ("-enable-merge-functions", "-inline-threshold=-20")
+#: Equal functions become one, a function is put in the place of its call only where that makes the
+#: caller smaller, and blocks are laid out so that jumps are few and short.
+OPTIONS = ("-enable-merge-functions", "-inline-threshold=-20", "-apply-ext-tsp-for-size")
 #: Sequences that occur often become functions.
 OUTLINE = ("-enable-machine-outliner=always",)
-#: Constants lie beside the code instead of their addresses.
+#: One function saves the registers of many, and one gives them back.
+FRAMES = ("-homogeneous-prolog-epilog",)
+#: Short constants lie beside the code instead of their addresses.
 PROMOTE = ("-arm-promote-constant", "-arm-promote-constant-max-size=256", "-arm-promote-constant-max-total=4096")
+#: Structs are cleared and copied by `rep stos` and calls.
+REPEAT = ("-max-store-memset=2", "-max-store-memcpy=1")
 #: By the linker's name of the machine. On 32-bit x86 outlined sequences cost more than they save.
-OPTIONS_OF = {"elf_x86_64": OUTLINE, "aarch64linux": OUTLINE, "armelf_linux_eabi": OUTLINE + PROMOTE}
+OPTIONS_OF = {
+    "elf_i386": REPEAT,
+    "elf_x86_64": OUTLINE + REPEAT,
+    "aarch64linux": OUTLINE + FRAMES,
+    "armelf_linux_eabi": OUTLINE + PROMOTE,
+}
 
 
 def link_command(driver: Sequence[str], zig: str, objects: Sequence[str], out: str) -> list[str]:
@@ -45,7 +55,7 @@ def link_command(driver: Sequence[str], zig: str, objects: Sequence[str], out: s
     words[words.index(f"{folder}/probe")] = out
     machine = words[words.index("-m") + 1]
     chosen = [part for option in (*OPTIONS, *OPTIONS_OF.get(machine, ())) for part in ("-mllvm", option)]
-    return [zig, words[0], *chosen, *words[1 : probes[0]], *objects, *words[probes[0] + 1 :]]
+    return [zig, words[0], *chosen, "-z", "nosectionheader", *words[1 : probes[0]], *objects, *words[probes[0] + 1 :]]
 
 
 def _parser() -> argparse.ArgumentParser:
