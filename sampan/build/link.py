@@ -14,6 +14,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
 from sampan.build import action, toolchain
 from sampan.core.errors import SampanError
 from sampan.core.run import run
@@ -55,7 +58,29 @@ def link_command(driver: Sequence[str], zig: str, objects: Sequence[str], out: s
     words[words.index(f"{folder}/probe")] = out
     machine = words[words.index("-m") + 1]
     chosen = [part for option in (*OPTIONS, *OPTIONS_OF.get(machine, ())) for part in ("-mllvm", option)]
-    return [zig, words[0], *chosen, "-z", "nosectionheader", *words[1 : probes[0]], *objects, *words[probes[0] + 1 :]]
+    return [zig, words[0], *chosen, *words[1 : probes[0]], *objects, *words[probes[0] + 1 :]]
+
+
+def small_first(program: Path) -> list[str]:
+    """The names of what is zero at first, the smallest first; the program has its symbols still."""
+    with program.open("rb") as file:
+        elf = ELFFile(file)
+        table, zeroes = elf.get_section_by_name(".symtab"), elf.get_section_index(".bss")
+        if not isinstance(table, SymbolTableSection):
+            raise SampanError(f"{program}: has no symbols")
+        found = [(int(one["st_size"]), one.name) for one in table.iter_symbols() if one["st_shndx"] == zeroes]
+    return [name for size, name in sorted(found) if size]
+
+
+def link(driver: Sequence[str], objects: Sequence[str], out: str) -> None:
+    """Link `objects` into `out`, without symbols and the table of sections, which nothing reads."""
+    with tempfile.TemporaryDirectory(prefix="sampan-link-") as folder:
+        draft, order = Path(folder, "draft"), Path(folder, "order")
+        command = link_command(driver, driver[0], objects, str(draft))
+        run([word for word in command if word != "-s"], env=toolchain.env())
+        order.write_text("".join(f"{name}\n" for name in small_first(draft)), encoding="ascii")
+        last = ["-z", "nosectionheader", f"--symbol-ordering-file={order}", "--no-warn-symbol-ordering"]
+        run([*command, *last, "-o", out], env=toolchain.env())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,8 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(args: argparse.Namespace) -> None:
-    driver = shlex.split(args.driver)
-    run(link_command(driver, driver[0], args.objects, args.out), env=toolchain.env())
+    link(shlex.split(args.driver), args.objects, args.out)
 
 
 if __name__ == "__main__":
