@@ -77,7 +77,8 @@ def link(driver: Sequence[str], objects: Sequence[str], out: str) -> None:
     with tempfile.TemporaryDirectory(prefix="sampan-link-") as folder:
         draft, order = Path(folder, "draft"), Path(folder, "order")
         command = link_command(driver, driver[0], objects, str(draft))
-        run([word for word in command if word != "-s"], env=toolchain.env())
+        # In the draft's order large tables may lie between code and what it addresses; only its sizes are read.
+        run([*(word for word in command if word != "-s"), "--noinhibit-exec"], env=toolchain.env())
         order.write_text("".join(f"{name}\n" for name in small_first(draft)), encoding="ascii")
         last = ["-z", "nosectionheader", f"--symbol-ordering-file={order}", "--no-warn-symbol-ordering"]
         run([*command, *last, "-o", out], env=toolchain.env())
