@@ -16,6 +16,7 @@ import os, sys
 assert os.environ["ZIG_VERBOSE_LINK"] == "1"
 out = sys.argv[sys.argv.index("-o") + 1]
 print("warning: ld.lld is quiet", file=sys.stderr)
+print("ld.lld -r -m elf_i386 -o zig/o/1/crt1.o zig/o/4/start.o", file=sys.stderr)  # with a cold cache
 print({line!r}.format(out=out), file=sys.stderr)
 """
 
