@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 #include "fds.h"
 #include "feat.h"
 #include "sys.h"
+#include "util.h"
 
 union control {
 	char buf[CMSG_SPACE(sizeof(int) * FDS_MAX)];
@@ -52,7 +54,37 @@ ssize_t fds_receive(int sock, void *data, size_t size, int *fds, size_t *n)
 	return got;
 }
 
-/* Kernels before 5.9: a walk would need /proc; the limit is what can be open at all. */
+static void shut(int fd, bool cloexec)
+{
+	if (!cloexec)
+		close(fd);
+	else
+		sys_fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* What is open, and no more; it may lie above the limit, which was perhaps lowered since. False without a /proc. */
+static bool shut_listed(int first, bool cloexec)
+{
+	_Alignas(struct sys_dirent) char buf[1024];
+	int list = openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+	long n = -1;
+
+	if (list >= 0 && fstatfs(list, &fs) == 0 && fs.f_type == FS_PROC)
+		while ((n = sys_getdents(list, buf, sizeof(buf))) > 0)
+			for (long at = 0; at < n;) {
+				const struct sys_dirent *d = (const void *)(buf + at);
+				int fd = *d->name == '.' ? -1 : atoi(d->name);
+
+				at += d->reclen;
+				if (fd >= first && fd != list)
+					shut(fd, cloexec);
+			}
+	close_fd(&list);
+	return n == 0;
+}
+
+/* Kernels before 5.9 have no close_range; where there is no /proc the limit is what can be open at all. */
 void close_from(int first, bool cloexec)
 {
 	struct rlimit most = { 0, 0 };
@@ -60,13 +92,11 @@ void close_from(int first, bool cloexec)
 	if (feat_on(FEAT_CLOSE_RANGE) &&
 	    (sys_close_range((unsigned)first, ~0u, cloexec ? SYS_CLOSE_RANGE_CLOEXEC : 0) == 0))
 		return;
+	if (shut_listed(first, cloexec))
+		return;
 	prlimit(0, RLIMIT_NOFILE, NULL, &most);
 	if (most.rlim_cur == 0 || most.rlim_cur > 65536)
 		most.rlim_cur = 65536;
-	for (int fd = first; fd < (int)most.rlim_cur; fd++) {
-		if (!cloexec)
-			close(fd);
-		else if (sys_fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 && errno == EBADF)
-			continue;
-	}
+	for (int fd = first; fd < (int)most.rlim_cur; fd++)
+		shut(fd, cloexec);
 }

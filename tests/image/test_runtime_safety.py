@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import shlex
 import socket
 import subprocess
@@ -147,6 +148,25 @@ def test_a_callers_descriptors_do_not_come_in(any_lab: Lab) -> None:
         os.close(57)
         os.close(folder)
     any_lab.ok("stop", "-k", name)
+
+
+def test_a_descriptor_above_the_limit_does_not_come_in(any_lab: Lab) -> None:
+    """It was opened before somebody lowered the limit."""
+    name = any_lab.make("high")
+    high = 900
+    folder = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    os.dup2(folder, high, inheritable=True)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        done = subprocess.run(
+            any_lab.command("execute", name, "--", "/bin/sh", "-c", "ls /proc/self/fd /proc/1/fd"),
+            env=any_lab.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=[high],
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, most)),
+        )  # fmt: skip
+    finally:
+        os.close(high)
+        os.close(folder)
+    assert done.returncode == 0 and str(high) not in done.stdout.split(), done
 
 
 def test_the_runtimes_binary_cannot_be_written_from_inside(any_lab: Lab) -> None:
