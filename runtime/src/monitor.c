@@ -129,11 +129,14 @@ static struct monitor m;
 
 static int next_tick(void)
 {
-	long long left = m.kill_at - now_ms();
+	long long left;
 
 	if (m.watch_alone)
 		return ALONE_TICK_MS;
-	return m.kill_at == 0 ? -1 : left > 0 ? (int)left : 0;
+	if (m.kill_at == 0)
+		return -1;
+	left = m.kill_at - now_ms();
+	return left > 0 ? (int)left : 0;
 }
 
 int monitor_run(struct start *s)

@@ -52,7 +52,8 @@ bool restart_late(void)
 
 void restart_started(struct start *s, bool good)
 {
-	s->began = now_ms();
+	if (s->restart != RESTART_NO)
+		s->began = now_ms();
 	if (s->start_timeout <= 0)
 		return;
 	alarm(0);
