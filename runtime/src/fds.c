@@ -74,10 +74,10 @@ static bool shut_listed(int first, bool cloexec)
 		while ((n = sys_getdents(list, buf, sizeof(buf))) > 0)
 			for (long at = 0; at < n;) {
 				const struct sys_dirent *d = (const void *)(buf + at);
-				int fd = *d->name == '.' ? -1 : atoi(d->name);
+				int fd = atoi(d->name);         /* 0 for "." */
 
 				at += d->reclen;
-				if (fd >= first && fd != list)
+				if (fd > 0 && fd >= first && fd != list)
 					shut(fd, cloexec);
 			}
 	close_fd(&list);

@@ -31,6 +31,7 @@ KNOWN = {
     ("conf_mount.c", "core.CallAndMessage"),  # check_fields() has counted them
     ("conf_names.c", "core.UndefinedBinaryOperatorResult"),  # the list of names ends with an empty one
     ("conf_net.c", "core.UndefinedBinaryOperatorResult"),  # the same
+    ("errors.c", "core.UndefinedBinaryOperatorResult"),  # the same
     ("ls.c", "core.CallAndMessage"),  # as many columns as were measured
 }
 _FOUND = re.compile(r"/(\w+\.c):\d+:\d+: (?:warning|error): .* \[([\w.-]+)\]$", re.M)
