@@ -169,6 +169,11 @@ class Lab:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SAMPAN_RUN": str(self.run_dir), **self.env}
 
+    @property
+    def off(self) -> set[str]:
+        """The newer system calls that the runtime does without, here or in the whole run ($SAMPAN_DISABLE)."""
+        return set(self.environment().get("SAMPAN_DISABLE", "").split(","))
+
     def command(self, verb: str, *words: str | Path) -> list[str]:
         takes_path = verb not in ("checkconfig", "config", "update-config")
         return [str(self.binary), verb, *(["-P", str(self.lxc)] if takes_path else []), *map(str, words)]

@@ -73,7 +73,7 @@ def off_lab(
     need_host()
     rule: Rule = request.getfixturevalue("rule")
     need_tools(rule)
-    env = {"SAMPAN_DISABLE": rule.off} if rule.off else {}
+    env = {"SAMPAN_DISABLE": rule.off}
     yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
 
 
@@ -86,7 +86,7 @@ def test_the_rule_holds(off_lab: Lab, rule: Rule) -> None:
 def test_its_test_notices_when_it_is_gone(broken: Broken, rule: Rule, tmp_path_factory: pytest.TempPathFactory) -> None:
     need_host()
     need_tools(rule)
-    env = {"SAMPAN_DISABLE": rule.off} if rule.off else {}
+    env = {"SAMPAN_DISABLE": rule.off}
     lab = Lab(broken(rule), tmp_path_factory.mktemp("l") / "lab", f"m{os.getpid()}{rule.name[:20]}", env)
     try:
         with pytest.raises(AssertionError):

@@ -22,7 +22,7 @@ def table(lab: Lab, *lines: str, keep: str = "") -> dict[str, tuple[str, set[str
 
 
 def own_ns(lab: Lab) -> bool:
-    return "cgroup_ns" not in lab.env.get("SAMPAN_DISABLE", "")
+    return "cgroup_ns" not in lab.off
 
 
 def cgroups(rows: dict[str, tuple[str, set[str]]]) -> dict[str, set[str]]:
