@@ -49,6 +49,8 @@ _AT_PROMPT = re.compile(r"(login: |[#$] )$|^$")
 _AT_TERMINAL = "`sampan terminal TARGET` shows it"
 _LAST_SCREEN = 400  #: bytes at the end of what was heard in which a program's drawing counts
 _STRANGE = 4  #: bytes that no console prints
+_DRAWN_SECONDS = 0.5  #: a prompt stands still for longer than it takes to be drawn
+_LOOKS = 10
 
 
 class BootLoader(ConsoleError):
@@ -88,13 +90,23 @@ class State:
     hush: Callable[[bool], None] = lambda hush: None  #: called around what nobody wants to read
 
 
-def refuse_if_typing(typist: str, last: str) -> None:
+async def refuse_if_typing(typist: str, last: Callable[[], str]) -> None:
     """Type nothing while a person at a terminal of this line is in the middle of something.
 
-    `last` is the line on the console that is not ended.
+    `last` tells the line on the console that is not ended; while it changes, as a prompt that is being drawn does, it
+    is looked at again.
     """
-    if typist and not _AT_PROMPT.search(last):
-        what = f"{typist} is at a terminal on this line, and not at an empty prompt: {last.strip()!r}"
+    before = ""
+    for _ in range(_LOOKS if typist else 0):
+        now = last()
+        if _AT_PROMPT.search(now):
+            return
+        if now == before:
+            break
+        before = now
+        await asyncio.sleep(_DRAWN_SECONDS)
+    if typist:
+        what = f"{typist} is at a terminal on this line, and not at an empty prompt: {before.strip()!r}"
         raise SampanError(what, hint="finish there what is begun, or quit that terminal")
 
 

@@ -79,7 +79,7 @@ class Broker:
             if self.console.panicked:
                 self._panic = self.console.panicked
                 self.console.rebooted()
-            bringup.refuse_if_typing(self.keyboard.holder, _last_line(self._recent))
+            await bringup.refuse_if_typing(self.keyboard.holder, lambda: _last_line(self._recent))
             state = bringup.State(self._panic, self._recent, self._hushed)
             for terminal in self.terminals:
                 terminal.note(f"an agent takes the line, for {visitor.who}: {visitor.doing}")

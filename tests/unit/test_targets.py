@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
@@ -177,3 +178,24 @@ def test_what_no_target_would_take_is_refused_here(folder: Path, change: str, sa
         install.read(str(folder / "nothing"))
     with pytest.raises(SampanError, match="is no name of a container"):
         install.read(str(folder), "../up")
+
+
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        (["root@board:~# "], ""),
+        (["root@bo", "root@board:~# "], ""),
+        (["# ls -l", "# ls -l"], "'# ls -l'"),
+        ([f"{percent} %" for percent in range(100)], "%"),
+    ],
+    ids=["prompt", "prompt that is being drawn", "command", "program that draws"],
+)
+def test_who_sits_at_a_prompt(lines: list[str], refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bringup, "_DRAWN_SECONDS", 0)
+    asked = iter(lines)
+    work = bringup.refuse_if_typing("terminal, pid 1 of ann", lambda: next(asked))
+    if not refused:
+        return asyncio.run(work)
+    with pytest.raises(SampanError, match="terminal, pid 1 of ann .* not at an empty prompt") as raised:
+        asyncio.run(work)
+    assert refused in raised.value.message
