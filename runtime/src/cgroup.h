@@ -44,7 +44,7 @@ void cg_init(struct cg *cg);
 
 /* Finds what is mounted (below $SAMPAN_CGROUP_ROOT when that is set). */
 int cg_detect(struct cg_host *host);
-bool cg_quick(struct cg_host *host);    /* faster, true where v2 is all there is to find */
+bool cg_quick(struct cg_host *host, bool all);  /* faster; false: ask cg_detect(). `all`: none may lack */
 const struct cg_hier *cg_find(const struct cg_host *host, const char *ctrl);    /* v1 */
 const struct cg_hier *cg_find_v2(const struct cg_host *host);
 

@@ -79,17 +79,48 @@ static void mountinfo_line(struct cg_host *host, char *line, const char *below)
 	add_hier(host, v2, mount, super);
 }
 
-/* Where cgroup v2 alone is the rule, one call tells; what lies elsewhere is not seen then. */
-bool cg_quick(struct cg_host *host)
+static bool is_type(const char *path, unsigned long type)
 {
-	const char *root = getenv("SAMPAN_CGROUP_ROOT");
 	struct statfs fs;
 
+	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == type;
+}
+
+/* A v1 controller at its usual place, alone: with cpuset in its hierarchy it would need more than a folder. */
+static void add_usual(struct cg_host *host, const char *root, char *ctrl)
+{
+	char mount[CG_PATH_MAX], cpuset[CG_PATH_MAX + 16];
+
+	snprintf(mount, sizeof(mount), "%s/%s", root, ctrl);
+	snprintf(cpuset, sizeof(cpuset), "%s/cpuset.cpus", mount);
+	if (is_type(mount, FS_CGROUP) && access(cpuset, F_OK) < 0)
+		add_hier(host, false, mount, ctrl);
+}
+
+/*
+ * Where systems mount them as a rule: v2 alone, or v1 by controller with v2 in `unified`. What
+ * lies elsewhere is not seen then, nor is a controller that keeps no track and holds no rules.
+ */
+bool cg_quick(struct cg_host *host, bool all)
+{
+	char unified[CG_PATH_MAX], freezer[] = "freezer", devices[] = "devices";
+	const char *root = getenv("SAMPAN_CGROUP_ROOT");
+
 	root = root ? root : "/sys/fs/cgroup";
+	snprintf(unified, sizeof(unified), "%s/unified", root);
 	host->n = 0;
-	if (statfs(root, &fs) == 0 && fs.f_type == FS_CGROUP2)
+	if (is_type(root, FS_CGROUP2)) {
 		add_hier(host, true, root, NULL);
-	return host->n > 0;
+		return true;
+	}
+	if (all)
+		return false;
+	if (is_type(unified, FS_CGROUP2))
+		add_hier(host, true, unified, NULL);
+	else
+		add_usual(host, root, freezer);
+	add_usual(host, root, devices);
+	return host->n == 2;
 }
 
 int cg_detect(struct cg_host *host)

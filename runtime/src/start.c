@@ -330,7 +330,7 @@ static int start_once(struct start *s)
 	if (stage_begin(s) < 0 || find_devices(s) < 0)          /* a hook may load a driver */
 		return -1;
 	times_mark("conf");
-	if ((!cg_quick(&s->host) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
+	if ((!cg_quick(&s->host, s->conf->auto_cgroup != AUTO_OFF) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
 		return -1;
 	s->undo |= UNDO_CGROUP;
 	if (cg_make(&s->st.cg, &s->host, s->conf) < 0)

@@ -36,7 +36,7 @@ enum {                                          /* MOUNT_ATTR_*, bits as in MS_*
 	SYS_ATTR_STRICTATIME = 0x20, SYS_ATTR_NODIRATIME = 0x80, SYS_ATTR_IDMAP = 0x100000,
 };
 
-enum { FS_PROC = 0x9fa0, FS_DEVPTS = 0x1cd1, FS_CGROUP2 = 0x63677270 };  /* f_type of statfs(2) */
+enum { FS_PROC = 0x9fa0, FS_DEVPTS = 0x1cd1, FS_CGROUP = 0x27e0eb, FS_CGROUP2 = 0x63677270 };  /* f_type of statfs(2) */
 
 struct sys_clone_args {
 	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
