@@ -75,8 +75,8 @@ static int read_filter(struct attach *a, const char *name)
 {
 	CLEAN_FD int dir = state_dir(name);
 
-	a->filter.none = a->elevated;
-	if (a->elevated)
+	a->filter.none = a->elevated || a->st.unfiltered;
+	if (a->filter.none)
 		return 0;
 	return dir < 0 ? err_set("open the state folder") : seccomp_restore(dir, &a->filter);
 }
@@ -112,7 +112,7 @@ static int take_terminal(int sock)
 	CLEAN_FD int pts = openat(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int master = -1, slave = -1;
 
-	if (pts >= 0 && is_devpts(pts) && pty_open(pts, &master, &slave) == 0) {
+	if (pts >= 0 && is_devpts(pts) && pty_open(pts, "", &master, &slave) == 0) {
 		send_fd(sock, 'P', master);
 		close(master);
 		return slave;
@@ -222,10 +222,8 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 		fail();
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || ns_enter_rest(&a->spaces) < 0)
 		fail();
-	if (user && (sys_set_groups(NULL, 0) < 0 || sys_become_group(0) < 0 || sys_become(0) < 0)) {
-		err_set("become the container's root");
+	if (user && ids_root() < 0)
 		fail();
-	}
 	if (a->remount && remount(&a->spaces) < 0)
 		fail();
 	if (a->spaces.wanted & CLONE_NEWNS && chdir("/") < 0) {
@@ -243,7 +241,7 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 	set_env(a);
 	if (!a->argv)
 		shell[0] = login_shell(a->uid);
-	signals_default();
+	signals_default(SIGNALS_OFTEN_IGNORED);
 	close_from(3, true);
 	die(exec_program(a->argv ? a->argv : shell));
 }
@@ -286,7 +284,7 @@ static int give_terminal(int sock, int *slave)
 	case 'P':
 		return master;
 	case 'H':
-		if (pty_open(-1, &master, slave) < 0)
+		if (pty_open(-1, "", &master, slave) < 0)
 			return -1;
 		send_fd(sock, 'S', *slave);
 		return master;

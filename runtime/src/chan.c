@@ -112,7 +112,7 @@ _Noreturn static void child(const struct chan *c, char **argv, char *variables, 
 		dup2(fds[i], i);
 	if (c->flags & ON_PTY)
 		ioctl(0, TIOCSCTTY, 0);
-	signals_default();
+	signals_default(SIGNALS_OFTEN_IGNORED);
 	close_from(3, true);
 	if (!(c->flags & OWN_VERB)) {
 		int code = exec_program(argv);
@@ -153,7 +153,7 @@ static int make_streams(struct chan *c, int theirs[3], unsigned rows, unsigned c
 	int pair[2];
 
 	if (c->flags & ON_PTY) {
-		if (pty_open(-1, &c->fd[0], &theirs[0]) < 0)
+		if (pty_open(-1, "", &c->fd[0], &theirs[0]) < 0)
 			return -1;
 		theirs[1] = theirs[2] = theirs[0];
 		c->in = c->fd[0];

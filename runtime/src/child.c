@@ -16,7 +16,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "child.h"
+#include "fds.h"
 #include "feat.h"
+#include "hooks.h"
 #include "ids.h"
 #include "init.h"
 #include "lsm.h"
@@ -48,18 +50,20 @@ static int join_cgroups(struct start *s)
 static int make_root(struct start *s, int root)
 {
 	const struct conf *c = s->conf;
-	int dev = -1;                   /* closed by exec */
+	struct dev dev;                 /* closed by exec */
 
 	if (dev_mount(root, s->ctr, c, &dev) < 0)
 		return -1;
 	times_mark("dev");
-	if (mnt_auto(root, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0 ||
+	if (mnt_auto(root, dev.fd, c, &s->host, &s->st.cg) < 0 || mnt_entries(root, s->ctr, c) < 0 ||
 	    stage_mount(HOOK_MOUNT, root) < 0)
 		return -1;
 	if (s->app && c->auto_proc == AUTO_OFF && mnt_proc_if_none(root) < 0)
 		return -1;
 	times_mark("mounts");
-	if (dev_fill(root, dev, s->ctr, c, s->devices, &s->ptys) < 0 || stage_mount(HOOK_AUTODEV, root) < 0)
+	if (c->nmounts > 0 || hooks_any(HOOK_MOUNT))
+		dev.pts = false;
+	if (dev_fill(root, &dev, s->ctr, c, s->devices, &s->ptys) < 0 || stage_mount(HOOK_AUTODEV, root) < 0)
 		return -1;
 	times_mark("ptys");
 	return 0;
@@ -118,8 +122,7 @@ static int own_user(const struct start *s, int *root)
 {
 	if (s->tree >= 0 && (*root = userns_root(s)) < 0)
 		return -1;
-	return sys_set_groups(NULL, 0) < 0 || sys_become_group(0) < 0 || sys_become(0) < 0 ?
-	       err_set("become the container's root") : 0;
+	return ids_root();
 }
 
 static int steps(struct start *s, int sync)
@@ -183,20 +186,22 @@ static char **command(const struct start *s)
 
 void child_main(struct start *s, int sync)
 {
-	char **argv;
+	struct payload p = { .ignored = s->ignored };
 
 	times_child();
 	if (steps(s, sync) < 0)
 		sync_fail(sync, EXIT_OWN);
-	argv = command(s);
-	if (!argv) {
+	p.argv = command(s);
+	if (!p.argv) {
 		err_plain("no command given, and no lxc.execute.cmd in the configuration");
 		sync_fail(sync, EXIT_OWN);
 	}
 	if (!stages_late())
 		sync_wait(sync);
 	times_mark("policy");
+	p.terminal = s->ptys.console_peer >= 0 && !(s->foreground && s->stdio[STDIN_FILENO] == STDIO_OTHER);
 	if (s->app)
-		init_main(sync, argv, s->foreground && s->stdio[STDIN_FILENO] == STDIO_TTY);
-	payload_exec(sync, argv);
+		init_main(sync, &p, s->foreground && s->stdio[STDIN_FILENO] == STDIO_TTY);
+	close_from(3, true);
+	payload_exec(sync, &p);
 }

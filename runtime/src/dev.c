@@ -49,6 +49,14 @@ static int open_dev(int root)
 	return fd;
 }
 
+static int make_nodes(int dev)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
+			return err_set("mknod /dev/%s", nodes[i].name);
+	return 0;
+}
+
 static int dev_tmpfs(int root, const struct conf *conf)
 {
 	char data[32];
@@ -72,7 +80,7 @@ static int dev_tmpfs(int root, const struct conf *conf)
 	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 01777) < 0 ||
 	    mkdirat(dev, "mqueue", 0755) < 0)
 		return err_set("mkdir below /dev");
-	return take_fd(&dev);
+	return make_nodes(dev) < 0 ? -1 : take_fd(&dev);
 }
 
 /* In our own /dev, which nobody else has seen yet, a path is as good as a descriptor. */
@@ -101,27 +109,28 @@ static int dev_devpts(int root, int dev, const struct conf *conf)
 	return mount_below(root, dev, "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, data);
 }
 
-int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev)
+int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, struct dev *dev)
 {
 	bool ours = dev_wanted(ctr, conf);
 
-	if (ours && (*dev = conf->spaces & CLONE_NEWUSER ? open_dev(root) : dev_tmpfs(root, conf)) < 0)
+	dev->pts = false;
+	dev->fd = !ours ? -1 : conf->spaces & CLONE_NEWUSER ? open_dev(root) : dev_tmpfs(root, conf);
+	if (ours && dev->fd < 0)
 		return -1;
 	if (conf->pty_max != 0 && conf->rootfs && !mnt_covers(ctr, conf, "dev") &&
-	    !mnt_covers(ctr, conf, "dev/pts") && dev_devpts(root, *dev, conf) < 0)
-		return -1;
+	    !mnt_covers(ctr, conf, "dev/pts")) {
+		if (dev_devpts(root, dev->fd, conf) < 0)
+			return -1;
+		dev->pts = ours;
+	}
 	if (ours && !mnt_covers(ctr, conf, "dev/shm") &&
-	    mount_below(root, *dev, "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
+	    mount_below(root, dev->fd, "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
 		return -1;
 	return 0;
 }
 
-static int fill(int dev)
+static int make_links(int dev)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666,
-			    makedev(nodes[i].major, nodes[i].minor)) < 0 && errno != EEXIST)
-			return err_set("mknod /dev/%s", nodes[i].name);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return err_set("symlink /dev/%s", links[i].name);
@@ -136,7 +145,7 @@ int dev_make(int root, const struct ctr *ctr, const struct conf *conf, const str
 
 	if (!dev_wanted(ctr, conf))
 		return 0;
-	if ((dev = dev_tmpfs(root, conf)) < 0 || fill(dev) < 0)
+	if ((dev = dev_tmpfs(root, conf)) < 0 || make_links(dev) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
 		fchownat(dev, nodes[i].name, uid, gid, AT_SYMLINK_NOFOLLOW);
@@ -184,7 +193,13 @@ static int devpts_dir(int root)
 	return -1;
 }
 
-static int put_ttys(int dev, bool ours, int pts, const struct conf *conf, struct ptys *p)
+/* Where the ptys come from: `below`, "" or "pts/", of `dir`; see pty_open(). */
+struct instance {
+	int dir;
+	const char *below;
+};
+
+static int put_ttys(int dev, bool ours, struct instance pts, const struct conf *conf, struct ptys *p)
 {
 	for (int i = 1; i <= conf->tty_max && i <= TTYS_MAX; i++) {
 		char name[PATH_LEN_MAX], plain[16];
@@ -193,7 +208,7 @@ static int put_ttys(int dev, bool ours, int pts, const struct conf *conf, struct
 		snprintf(plain, sizeof(plain), "tty%d", i);
 		path_fmt(name, sizeof(name), "%s%s%s", conf->tty_dir ? conf->tty_dir : "",
 			 conf->tty_dir ? "/" : "", plain);
-		if (pty_open(pts, &p->tty[p->nttys], &slave) < 0)
+		if (pty_open(pts.dir, pts.below, &p->tty[p->nttys], &slave) < 0)
 			return -1;
 		p->nttys++;
 		if (put_pty(dev, ours, name, slave) < 0)
@@ -214,9 +229,11 @@ static int host_console(int dev, bool ours, const struct conf *conf, struct ptys
 	return dev < 0 ? 0 : put_pty(dev, ours, "console", p->console_peer);
 }
 
-static int make_ptys(int root, int dev, bool ours, const struct conf *conf, struct ptys *p)
+static int make_ptys(int root, int dev, const struct dev *ours, const struct conf *conf, struct ptys *p)
 {
-	int pts = devpts_dir(root);     /* closed by exec */
+	/* Closed by exec. */
+	struct instance pts = { .dir = ours->pts ? ours->fd : devpts_dir(root), .below = ours->pts ? "pts/" : "" };
+	bool plain = ours->fd >= 0;
 
 	if (dev >= 0 && conf->tty_dir) {
 		CLEAN_FD int made = root_mkdirs(dev, conf->tty_dir);
@@ -226,26 +243,27 @@ static int make_ptys(int root, int dev, bool ours, const struct conf *conf, stru
 	}
 	if (conf->tty_max > 0 && dev < 0)
 		return -1;              /* the error of opening it stands */
-	if (conf->tty_max > 0 && put_ttys(dev, ours, pts, conf, p) < 0)
+	if (conf->tty_max > 0 && put_ttys(dev, plain, pts, conf, p) < 0)
 		return -1;
 	if (conf->console_path && strcmp(conf->console_path, "none") == 0)
 		return 0;
 	if (conf->console_path)
-		return host_console(dev, ours, conf, p);
-	if (pty_open(pts, &p->console, &p->console_peer) < 0)
+		return host_console(dev, plain, conf, p);
+	if (pty_open(pts.dir, pts.below, &p->console, &p->console_peer) < 0)
 		return -1;
 	/* On a read-only root without a place for it the payload has it as stdin alone. */
-	if (dev >= 0 && put_pty(dev, ours, "console", p->console_peer) < 0 && errno != EROFS)
+	if (dev >= 0 && put_pty(dev, plain, "console", p->console_peer) < 0 && errno != EROFS)
 		return -1;
 	return 0;
 }
 
-int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
+int dev_fill(int root, const struct dev *dev, const struct ctr *ctr, const struct conf *conf,
 	     const struct devlist *l, struct ptys *p)
 {
-	CLEAN_FD int theirs = dev < 0 ? open_dev(root) : -1;    /* a root without /dev may want none */
+	CLEAN_FD int theirs = dev->fd < 0 ? open_dev(root) : -1;        /* a root without /dev may want none */
 
-	if (dev_wanted(ctr, conf) && !(conf->spaces & CLONE_NEWUSER) && (dev < 0 || fill(dev) < 0 || nodes_make(dev, l) < 0))
+	if (dev_wanted(ctr, conf) && !(conf->spaces & CLONE_NEWUSER) &&
+	    (dev->fd < 0 || make_links(dev->fd) < 0 || nodes_make(dev->fd, l) < 0))
 		return -1;
-	return make_ptys(root, dev < 0 ? theirs : dev, dev >= 0, conf, p);
+	return make_ptys(root, dev->fd < 0 ? theirs : dev->fd, dev, conf, p);
 }

@@ -20,14 +20,19 @@ bool dev_wanted(const struct ctr *ctr, const struct conf *conf);
 struct devlist;
 int dev_make(int root, const struct ctr *ctr, const struct conf *conf, const struct devlist *l);
 
-/* Before the mount entries: tmpfs, directories, devpts. `dev`: our /dev, or -1. */
-int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, int *dev);
+struct dev {
+	int fd;                         /* our /dev, or -1 */
+	bool pts;                       /* the devpts on its `pts` is ours, and nothing can have come over it */
+};
+
+/* Before the mount entries: tmpfs, directories, nodes that every /dev has, devpts. */
+int dev_mount(int root, const struct ctr *ctr, const struct conf *conf, struct dev *dev);
 
 /*
- * After them: nodes and links of our /dev, the nodes of the device list, then ptys on
- * /dev/console and /dev/ttyN.
+ * After them: links in our /dev, the nodes of the device list, then ptys on /dev/console
+ * and /dev/ttyN.
  */
-int dev_fill(int root, int dev, const struct ctr *ctr, const struct conf *conf,
+int dev_fill(int root, const struct dev *dev, const struct ctr *ctr, const struct conf *conf,
 	     const struct devlist *l, struct ptys *p);
 
 #endif

@@ -8,10 +8,9 @@
 #include "devlist.h"
 #include "path.h"
 #include "resolve.h"
+#include "state.h"
 #include "symbol.h"
 #include "util.h"
-
-enum { RULE_TEXT = 40, FILE_MAX = 4 + DEVRULES_MAX * RULE_TEXT + 2 * DEVTEXT_MAX };
 
 static int put_line(char text[DEVTEXT_MAX], char first, const char *line)
 {
@@ -153,32 +152,43 @@ int devlist_change(struct devlist *l, enum rule_verb verb, const char *value)
 	return list_nodes(l);
 }
 
-/* ---- the file ------------------------------------------------------------------------ */
+/* ---- as text --------------------------------------------------------------------------- */
 
-static char text[FILE_MAX];
+static char text[DEVLIST_TEXT_MAX];
 
 /* "a" or "d" for the default, "n" for an own /dev; rules, lines asked for, "/" nodes. */
-int devlist_save(int statedir, const struct devlist *l, bool first)
+const char *devlist_text(const struct devlist *l)
 {
-	const char *name = first ? "devices" : "devices.new";
-	CLEAN_FD int fd = -1;
 	size_t n = (size_t)sprintf(text, "%c%s\n", l->rules.allow_default ? 'a' : 'd', l->own_dev ? "n" : "");
 
-	if (!l->rules.set) {            /* what an earlier start wrote is not true any more */
-		unlinkat(statedir, "devices", 0);
-		return 0;
-	}
+	if (!l->rules.set)
+		return "";
 	for (unsigned i = 0; i < l->rules.n; i++) {
-		rule_text(&l->rules.rule[i], text + n, RULE_TEXT);
+		rule_text(&l->rules.rule[i], text + n, RULE_TEXT_MAX);
 		n += strlen(text + n);
 		text[n++] = '\n';
 	}
-	n += (size_t)sprintf(text + n, "%s/\n%s", l->asked, l->nodes);
-	fd = openat(statedir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || !write_all(fd, text, n) ||
-	    (!first && renameat(statedir, name, statedir, "devices") < 0))
+	sprintf(text + n, "%s/\n%s", l->asked, l->nodes);
+	return text;
+}
+
+int devlist_save(int statedir, const struct devlist *l)
+{
+	CLEAN_FD int fd = openat(statedir, "devices.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	const char *all = devlist_text(l);
+
+	if (fd < 0 || !write_all(fd, all, strlen(all)) || renameat(statedir, "devices.new", statedir, "devices") < 0)
 		return err_set("write down the device list");
 	return 0;
+}
+
+static int read_text(int statedir)
+{
+	long n = read_small(statedir, "devices", text, sizeof(text));
+
+	if (n < 0 && errno == ENOENT)
+		return state_devices(statedir, text);
+	return n > 0 ? 0 : err_set("read the device list");
 }
 
 int devlist_restore(int statedir, struct devlist *l)
@@ -189,8 +199,10 @@ int devlist_restore(int statedir, struct devlist *l)
 	rules_init(&l->rules);
 	l->asked[0] = l->nodes[0] = '\0';
 	l->own_dev = false;
-	if (read_small(statedir, "devices", text, sizeof(text)) <= 0)
-		return errno == ENOENT ? 0 : err_set("read the device list");
+	if (read_text(statedir) < 0)
+		return -1;
+	if (text[0] == '\0')
+		return 0;
 	verb = text[0] == 'a' ? RULE_DENY : RULE_ALLOW;
 	l->own_dev = text[1] == 'n';
 	rules_apply(&l->rules, verb == RULE_DENY ? RULE_ALLOW : RULE_DENY, "a");

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "devpolicy.h"
+#include "limits.h"
 #include "util.h"
-
-#define RULE_TEXT_MAX 40
 
 static int open_file(int cgfd, const char *name, int flags)
 {

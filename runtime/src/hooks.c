@@ -153,7 +153,7 @@ _Noreturn static void become(char *command, const char *stage, const struct hook
 	if (more && more->prepare && more->prepare(more->arg) < 0)
 		fail();
 	umask(022);
-	signals_default();
+	signals_default(SIGNALS_OFTEN_IGNORED);
 	close_from(3, true);
 	die(exec_program(argv));
 }

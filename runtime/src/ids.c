@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include "ids.h"
@@ -50,6 +51,22 @@ static int set_caps(uint64_t keep)
 	return err_set("capset");
 }
 
+static bool moved;                      /* into a user namespace, whose ids are not those of exec */
+
+int ids_root(void)
+{
+	moved = true;
+	return sys_set_groups(NULL, 0) < 0 || sys_become_group(0) < 0 || sys_become(0) < 0 ?
+	       err_set("become the container's root") : 0;
+}
+
+/* From exec on, where the kernel said so (getauxval(3)); only ids_root() and ids_become() change it. */
+static bool are_ours(uid_t uid, gid_t gid)
+{
+	return !moved && getauxval(AT_UID) == uid && getauxval(AT_EUID) == uid &&
+	       getauxval(AT_GID) == gid && getauxval(AT_EGID) == gid;
+}
+
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
 	       bool no_new_privs, const struct seccomp *filter)
 {
@@ -60,9 +77,9 @@ int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigne
 		return -1;
 	if (sys_set_groups(groups, n) < 0 && (n > 0 || errno != EPERM))
 		return err_set("setgroups");
-	if (sys_become_group(gid) < 0)
+	if (!are_ours(uid, gid) && sys_become_group(gid) < 0)
 		return err_set("setgid %u", (unsigned)gid);
-	if (sys_become(uid) < 0)
+	if (!are_ours(uid, gid) && sys_become(uid) < 0)
 		return err_set("setuid %u", (unsigned)uid);
 	if (set_caps(keep) < 0)
 		return -1;
@@ -140,12 +157,13 @@ static size_t env_size;
 
 void env_find(void)
 {
-	char *end = environ[0];
+	char **last = environ;
 
+	/* One behind the other: execve(2) has put them so. */
 	env_block = environ[0];
-	for (char **e = environ; *e && *e == end; e++)
-		end = *e + strlen(*e) + 1;
-	env_size = env_block ? (size_t)(end - env_block) : 0;
+	while (last[0] && last[1])
+		last++;
+	env_size = env_block && *last >= env_block ? (size_t)(*last - env_block) + strlen(*last) + 1 : 0;
 }
 
 void env_wipe(void)
@@ -154,14 +172,14 @@ void env_wipe(void)
 		explicit_bzero(env_block, env_size);
 }
 
-void signals_default(void)
+void signals_default(uint32_t ignored)
 {
-	/* exec resets handlers by itself; what the caller ignored (nohup) would stay. */
-	static const int maybe_ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD };
 	sigset_t none;
 
-	for (size_t i = 0; i < ARRAY_SIZE(maybe_ignored); i++)
-		signal(maybe_ignored[i], SIG_DFL);
+	/* exec resets handlers by itself; what the caller ignored (nohup) would stay. */
+	for (int sig = 1; ignored != 0; sig++, ignored >>= 1)
+		if (ignored & 1)
+			signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

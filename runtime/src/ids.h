@@ -3,6 +3,7 @@
 #ifndef SAMPAN_IDS_H
 #define SAMPAN_IDS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,7 @@ uint64_t caps_left(const struct conf *conf);
 int ids_become(uint64_t keep, uid_t uid, gid_t gid, const gid_t *groups, unsigned n,
 	       bool no_new_privs, const struct seccomp *filter);
 
+int ids_root(void);                     /* root of the user namespace this process has entered */
 int ids_keyring(void);                  /* leaves the caller's session keyring for an empty one */
 int ids_personality(enum conf_arch arch);
 
@@ -39,8 +41,13 @@ int env_set(const struct conf *conf);
 void env_wipe(void);
 void env_find(void);                    /* at the very start, before setenv moves things */
 
-/* Signal state as a program expects it. */
-void signals_default(void);
+/* Signal state as a program expects it: none blocked, and none of `ignored` so (bit 0 is signal 1). */
+void signals_default(uint32_t ignored);
+
+/* For who does not know what its caller ignored: SIGHUP SIGINT SIGQUIT SIGPIPE SIGTERM SIGCHLD. */
+#define SIGNALS_OFTEN_IGNORED \
+	(1u << (SIGHUP - 1) | 1u << (SIGINT - 1) | 1u << (SIGQUIT - 1) | 1u << (SIGPIPE - 1) | \
+	 1u << (SIGTERM - 1) | 1u << (SIGCHLD - 1))
 
 /*
  * execvp; on failure sets the error and returns the exit code that says why:

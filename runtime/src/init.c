@@ -12,7 +12,6 @@
 #include "fds.h"
 #include "ids.h"
 #include "init.h"
-#include "payload.h"
 #include "sync.h"
 #include "sys.h"
 #include "util.h"
@@ -30,10 +29,10 @@ struct app {
 static const int not_forwarded[] = { SIGCHLD, SIGTTIN, SIGTTOU, SIGTSTP, SIGCONT, SIGSEGV,
 				     SIGBUS, SIGFPE, SIGILL, SIGTRAP };
 
-_Noreturn static void run_command(int sync, char **argv)
+_Noreturn static void run_command(int sync, const struct payload *p)
 {
 	setsid();
-	payload_exec(sync, argv);
+	payload_exec(sync, p);
 }
 
 /* The supervisor's request to end, whatever it is called. */
@@ -88,7 +87,7 @@ static void end_rest(struct app *a)
 	a->termed = true;
 }
 
-void init_main(int sync, char **argv, bool terminal)
+void init_main(int sync, const struct payload *p, bool terminal)
 {
 	struct timespec grace = { .tv_sec = GRACE_SECONDS };
 	struct app a = { .terminal = terminal };
@@ -106,7 +105,7 @@ void init_main(int sync, char **argv, bool terminal)
 	sync = 3;
 	a.pid = vfork();                /* nothing of this process is copied for an exec */
 	if (a.pid == 0)
-		run_command(sync, argv);
+		run_command(sync, p);
 	if (a.pid < 0) {
 		err_set("fork");
 		sync_fail(sync, EXIT_OWN);

@@ -2,10 +2,10 @@
 #ifndef SAMPAN_INIT_H
 #define SAMPAN_INIT_H
 
-#include <stdbool.h>
+#include "payload.h"
 
 /* PID 1 of an app container: runs the command, forwards signals, reaps. `terminal`:
  * a person sits at it. All signals are blocked already. */
-_Noreturn void init_main(int sync, char **argv, bool terminal);
+_Noreturn void init_main(int sync, const struct payload *p, bool terminal);
 
 #endif

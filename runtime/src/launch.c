@@ -111,14 +111,9 @@ static void prepare(struct start *s, const struct args *a, const char *file)
 	need_root();
 	times_init();
 	ctr_init(&ctr, a->name, a->lxcpath);
+	s->rcfile = file != NULL;
 	if (file)
 		path_fmt(ctr.config, sizeof(ctr.config), "%s", file);
-	else if (!ctr_defined(&ctr)) {
-		err_plain("no such container in %s", ctr.lxcpath);
-		err_hint("sampan ls shows those there are, sampan create makes one, -f FILE names "
-			 "a configuration elsewhere");
-		fail();
-	}
 	s->ctr = &ctr;
 	for (int fd = 0; fd < 3; fd++)
 		s->stdio[fd] = stdio_kind(fd);

@@ -17,6 +17,8 @@
 #define CGVALUES_MAX     64      /* lxc.cgroup.* values that are not device rules */
 #define DEVRULES_MAX     512     /* device rules, after merging and before */
 #define DEVTEXT_MAX      16384   /* devices by name, and the nodes of a device list */
+#define RULE_TEXT_MAX    40      /* one device rule as text, "c 4294967295:4294967295 rwm" */
+#define DEVLIST_TEXT_MAX (8 + DEVRULES_MAX * RULE_TEXT_MAX + 2 * DEVTEXT_MAX)
 #define NICS_MAX         8       /* lxc.net.N */
 #define ADDRS_MAX        32      /* addresses and routes of all interfaces */
 #define NET_UNDO_MAX     1024    /* bytes of requests that take back a network */

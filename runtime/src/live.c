@@ -58,7 +58,7 @@ int live_device(const struct state *st, const char *name, enum rule_verb verb, c
 		return -1;
 	/* The nodes written down are those there are, so that none is forgotten. */
 	memcpy(after.nodes, before.nodes, sizeof(after.nodes));
-	return devlist_save(dir, &after, false);
+	return devlist_save(dir, &after);
 }
 
 int live_nodes(const struct state *st, const char *name)
@@ -76,5 +76,5 @@ int live_nodes(const struct state *st, const char *name)
 	    devlist_restore(dir, &before) < 0)
 		return -1;
 	memcpy(before.nodes, after.nodes, sizeof(before.nodes));
-	return devlist_save(dir, &before, false);
+	return devlist_save(dir, &before);
 }

@@ -322,6 +322,9 @@ int mnt_entries(int root, const struct ctr *ctr, const struct conf *conf)
 {
 	char inside[PATH_LEN_MAX];
 
+	/* Relative sources are the host's. */
+	if (conf->nmounts > 0 && chdir("/") < 0)
+		return err_set("chdir /");
 	for (unsigned i = 0; i < conf->nmounts; i++) {
 		const struct conf_mount *m = &conf->mount[i];
 

@@ -38,8 +38,11 @@ int mnt_tree_flags(int tree, unsigned long flags);
 /* All of lxc.mount.entry, in order. */
 int mnt_entries(int root, const struct ctr *ctr, const struct conf *conf);
 
-/* lxc.mount.auto: proc, sys, cgroup; `cg` are the container's own directories. */
-int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, const struct cg *cg);
+/*
+ * lxc.mount.auto: proc, sys, cgroup; `dev` is our /dev, with a `null`, or -1, `cg` are the
+ * container's own directories. The working folder may lie in one of them then.
+ */
+int mnt_auto(int root, int dev, const struct conf *conf, const struct cg_host *host, const struct cg *cg);
 int mnt_auto_cgroup(int root, const struct conf *conf, const struct cg_host *host,
 		    const struct cg *cg);
 

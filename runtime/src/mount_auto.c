@@ -3,6 +3,7 @@
  * The system mounts a container gets without an entry of its own. Descriptors are left to
  * exec, which closes all of them at once.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -51,15 +52,22 @@ static int mount_open(int root, const char *type, const char *name)
 }
 
 /*
- * Binds a place below the working folder on itself, with flags of its own. That folder is
- * the root of a file system that only we have seen yet: a name in it is no one else's.
+ * Binds a place below the working folder on itself, so that it can have flags of its own.
+ * That folder is the root of a file system that only we have seen yet: a name in it is no
+ * one else's.
  */
-static int over_itself(const char *place, unsigned long flags)
+static int over_itself(const char *place)
 {
-	if (mount(place, place, NULL, MS_BIND, NULL) < 0)
-		return errno == ENOENT ? 0 : err_set("bind %s on itself", place);
-	if (mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | NO_ALL | flags, NULL) < 0)
-		return err_set("set the flags of %s", place);
+	return mount(place, place, NULL, MS_BIND, NULL) < 0 && errno != ENOENT ? err_set("bind %s on itself", place) : 0;
+}
+
+/* `writable` is what stays so below `place`: bound before that is made read-only, it has the old flags. */
+static int make_readonly(const char *place, const char *writable)
+{
+	if (writable && over_itself(writable) < 0)
+		return -1;
+	if (mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | NO_ALL, NULL) < 0 && errno != ENOENT)
+		return err_set("make %s read-only", place);
 	return 0;
 }
 
@@ -90,25 +98,26 @@ static int open_null(void)
 	return err_plain("/dev/null of the host is not the device 1:3");
 }
 
-static int mask(const char *place, int null)
+static int mask(const struct sys_dirent *place, const char *null)
 {
-	if (mount(fd_path(null).s, place, NULL, MS_BIND, NULL) == 0 || errno == ENOENT ||
-	    (errno == ENOTDIR && mount("none", place, "tmpfs", MS_RDONLY | NO_ALL, "size=4k") == 0))
-		return 0;
-	return err_set("mask /proc/%s", place);
+	if ((place->type == DT_DIR ? mount("none", place->name, "tmpfs", MS_RDONLY | NO_ALL, "size=4k") :
+				     mount(null, place->name, NULL, MS_BIND, NULL)) < 0 && errno != ENOENT)
+		return err_set("mask /proc/%s", place->name);
+	return 0;
 }
 
-static int restrict_place(const char *place, int null)
+static int restrict_place(const struct sys_dirent *place, const char *null)
 {
-	if (is_one_of(place, masked, ARRAY_SIZE(masked)))
+	if (is_one_of(place->name, masked, ARRAY_SIZE(masked)))
 		return mask(place, null);
-	if (is_one_of(place, readonly, ARRAY_SIZE(readonly)))
-		return over_itself(place, MS_RDONLY);
+	if (is_one_of(place->name, readonly, ARRAY_SIZE(readonly)))
+		return over_itself(place->name) < 0 ? -1 :
+		       make_readonly(place->name, strcmp(place->name, "sys") == 0 ? "sys/net" : NULL);
 	return 0;
 }
 
 /* Half of these places are missing in most kernels: the folder says which are there. */
-static int restrict_proc(int top, int null)
+static int restrict_proc(int top, const char *null)
 {
 	_Alignas(struct sys_dirent) char buf[3072];
 	long n;
@@ -118,22 +127,23 @@ static int restrict_proc(int top, int null)
 			const struct sys_dirent *d = (const void *)(buf + at);
 
 			at += d->reclen;
-			if (restrict_place(d->name, null) < 0)
+			if (restrict_place(d, null) < 0)
 				return -1;
 		}
 	return n < 0 ? err_set("read /proc") : 0;
 }
 
-static int auto_proc(int root, enum auto_mode mode)
+static int auto_proc(int root, int dev, enum auto_mode mode)
 {
-	int top, null;
+	char null[48];
+	int top, fd;
 
 	if (mode == AUTO_RW)
 		return mount_top(root, "proc", "proc", NO_ALL);
 	top = mount_open(root, "proc", "proc");
-	if (top < 0 || (null = open_null()) < 0 || restrict_proc(top, null) < 0)
-		return -1;
-	return over_itself("sys/net", 0);
+	fd = dev >= 0 ? dev : open_null();
+	snprintf(null, sizeof(null), "%s%s", fd_path(fd).s, dev >= 0 ? "/null" : "");
+	return top < 0 || fd < 0 ? -1 : restrict_proc(top, null);
 }
 
 static int auto_sys(int root, const struct conf *conf)
@@ -151,24 +161,16 @@ static int auto_sys(int root, const struct conf *conf)
 	if (mode != AUTO_MIXED)
 		return mount_top(root, "sysfs", "sys", NO_ALL | (mode == AUTO_RO ? MS_RDONLY : 0));
 	top = mount_open(root, "sysfs", "sys");
-	if (top < 0 || over_itself("devices/virtual/net", 0) < 0)
-		return -1;
-	/* Not recursive: the mount's own flags alone. */
-	if (mount(NULL, fd_path(top).s, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | NO_ALL, NULL) < 0)
-		return err_set("make /sys read-only");
-	return 0;
+	return top < 0 ? -1 : make_readonly(fd_path(top).s, "devices/virtual/net");
 }
 
-int mnt_auto(int root, const struct conf *conf, const struct cg_host *host, const struct cg *cg)
+int mnt_auto(int root, int dev, const struct conf *conf, const struct cg_host *host, const struct cg *cg)
 {
-	if (conf->auto_proc != AUTO_OFF && auto_proc(root, conf->auto_proc) < 0)
+	if (conf->auto_proc != AUTO_OFF && auto_proc(root, dev, conf->auto_proc) < 0)
 		return -1;
 	if (conf->auto_sys != AUTO_OFF && auto_sys(root, conf) < 0)
 		return -1;
-	if (conf->auto_cgroup != AUTO_OFF && mnt_auto_cgroup(root, conf, host, cg) < 0)
-		return -1;
-	/* Relative sources of entries are the host's. */
-	return chdir("/") < 0 ? err_set("chdir /") : 0;
+	return conf->auto_cgroup != AUTO_OFF ? mnt_auto_cgroup(root, conf, host, cg) : 0;
 }
 
 int mnt_proc_if_none(int root)

@@ -29,30 +29,51 @@ static struct sockaddr_un address(const char *file)
 	return a;
 }
 
-void notify(const char *name, enum run_state state, int status)
+static struct event event_of(const char *name, enum run_state state, int status)
 {
 	struct event e = { .state = state, .status = status };
+
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	return e;
+}
+
+static struct event early;              /* goes with the next one, if it has a name */
+
+void notify_soon(const char *name, enum run_state state)
+{
+	early = event_of(name, state, -1);
+}
+
+/* False: nobody listens there any more. */
+static bool tell(int fd, const struct sockaddr_un *a, const struct event *e)
+{
+	return sendto(fd, e, sizeof(*e), MSG_NOSIGNAL, (const struct sockaddr *)a, sizeof(*a)) >= 0 ||
+	       errno != ECONNREFUSED;
+}
+
+void notify(const char *name, enum run_state state, int status)
+{
+	struct event e = event_of(name, state, status);
 	DIR *d = opendir(folder());
 	struct dirent *entry;
 	int fd;
 
-	if (!d)
-		return;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(e.name, sizeof(e.name), "%s", name);
-	while (fd >= 0 && (entry = readdir(d)) != NULL) {
-		struct sockaddr_un a;
+	if (d) {
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		while (fd >= 0 && (entry = readdir(d)) != NULL) {
+			struct sockaddr_un a;
 
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) > 10)
-			continue;
-		a = address(entry->d_name);
-		if (sendto(fd, &e, sizeof(e), MSG_NOSIGNAL, (struct sockaddr *)&a, sizeof(a)) < 0 &&
-		    errno == ECONNREFUSED)
-			unlink(a.sun_path);     /* of a watcher that was killed */
+			if (entry->d_name[0] == '.' || strlen(entry->d_name) > 10)
+				continue;
+			a = address(entry->d_name);
+			if ((early.name[0] != '\0' && !tell(fd, &a, &early)) || !tell(fd, &a, &e))
+				unlink(a.sun_path);     /* of a watcher that was killed */
+		}
+		close_fd(&fd);
+		closedir(d);
+		rmdir(folder());                /* if that was the last one */
 	}
-	close_fd(&fd);
-	closedir(d);
-	rmdir(folder());                        /* if that was the last one */
+	early.name[0] = '\0';
 }
 
 static void leave(int sig)

@@ -19,6 +19,9 @@ struct event {
 /* Tells all watchers; `status` counts for ST_STOPPED alone. Never waits, never fails. */
 void notify(const char *name, enum run_state state, int status);
 
+/* The same together with the next one: for a state that is left again at once. */
+void notify_soon(const char *name, enum run_state state);
+
 /* A non-blocking socket that gets all events from now on, or -1. */
 int watch_open(void);
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include "fds.h"
 #include "ids.h"
 #include "limits.h"
 #include "payload.h"
@@ -20,11 +19,11 @@ char **payload_words(const char *cmd)
 	return argv;
 }
 
-void payload_exec(int sync, char **argv)
+void payload_exec(int sync, const struct payload *p)
 {
-	ioctl(STDIN_FILENO, TIOCSCTTY, 0);      /* ENOTTY when it is no terminal */
-	signals_default();
-	close_from(3, true);
+	if (p->terminal)
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	signals_default(p->ignored);
 	times_mark("exec");
-	sync_fail(sync, exec_program(argv));
+	sync_fail(sync, exec_program(p->argv));
 }

@@ -31,7 +31,7 @@ enum stdio stdio_kind(int fd)
 }
 
 /* Kernels before 4.13: by number in the same instance, and it must be a Unix98 slave. */
-static int slave_by_name(int dir, int master)
+static int slave_by_name(int dir, const char *pts, int master)
 {
 	char name[32];
 	struct stat st;
@@ -40,7 +40,7 @@ static int slave_by_name(int dir, int master)
 
 	if (ioctl(master, (int)TIOCGPTN, &number) < 0)
 		return -1;
-	snprintf(name, sizeof(name), dir < 0 ? "/dev/pts/%u" : "%u", number);
+	snprintf(name, sizeof(name), "%s%u", dir < 0 ? "/dev/pts/" : pts, number);
 	fd = openat(dir, name, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || major(st.st_rdev) < 136 ||
 			major(st.st_rdev) > 143 || !is_devpts(fd))) {
@@ -51,7 +51,7 @@ static int slave_by_name(int dir, int master)
 	return fd;
 }
 
-static int open_slave(int dir, int master)
+static int open_slave(int dir, const char *pts, int master)
 {
 	int fd;
 
@@ -60,24 +60,24 @@ static int open_slave(int dir, int master)
 		if (fd >= 0 || (errno != ENOTTY && errno != EINVAL))
 			return fd;
 	}
-	return slave_by_name(dir, master);
+	return slave_by_name(dir, pts, master);
 }
 
-int pty_open(int dir, int *master, int *slave)
+int pty_open(int dir, const char *pts, int *master, int *slave)
 {
+	char name[16];
 	CLEAN_FD int m = -1;
 	int unlocked = 0;
-	struct stat st;
 
-	m = openat(dir, dir < 0 ? "/dev/ptmx" : "ptmx",
-		   O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	snprintf(name, sizeof(name), "%sptmx", dir < 0 ? "/dev/" : pts);
+	m = openat(dir, name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (m < 0)
 		return err_set("open ptmx");
-	if (fstat(m, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(5, 2))
-		return err_plain("ptmx is not the pty multiplexer (character device 5:2)");
+	/* Only masters have it, of BSD's pairs too; and of these the next step knows no slave. */
 	if (ioctl(m, TIOCSPTLCK, &unlocked) < 0)
-		return err_set("unlock a pty");
-	*slave = open_slave(dir, m);
+		return errno == ENOTTY ? err_plain("ptmx is not the pty multiplexer (character device 5:2)") :
+					 err_set("unlock a pty");
+	*slave = open_slave(dir, pts, m);
 	if (*slave < 0)
 		return err_set("open a pty's slave");
 	*master = take_fd(&m);

@@ -15,11 +15,11 @@ enum stdio { STDIO_CLOSED, STDIO_OTHER, STDIO_TTY };
 enum stdio stdio_kind(int fd);
 
 /*
- * A new pty of the instance whose root is `dir`, or of the host's when it is -1. The
- * slave is taken by TIOCGPTPEER: its path could have been replaced meanwhile. Nothing
+ * A new pty of the instance whose root is `pts`, "" or "pts/", below `dir`, or of the host's
+ * when `dir` is -1. The slave is taken by TIOCGPTPEER: its path could have been replaced meanwhile. Nothing
  * waits for the master (O_NONBLOCK).
  */
-int pty_open(int dir, int *master, int *slave);
+int pty_open(int dir, const char *pts, int *master, int *slave);
 
 /* Window size of `from` to `to`; nothing happens when `from` is no terminal. */
 void pty_size(int from, int to);

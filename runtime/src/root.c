@@ -17,7 +17,7 @@
 /* A descriptor of its mount. */
 static int bind_dir(const struct conf *conf, int place)
 {
-	CLEAN_FD int fd = openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, conf->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);  /* closed by exec */
 
 	if (conf->rootfs_data)
 		return err_plain("lxc.rootfs.options: a folder has no option %s", conf->rootfs_data);
@@ -133,7 +133,7 @@ static int pivot(int root, bool admin)
 		return -1;
 	if (fchdir(root) < 0)
 		return err_set("enter the root file system");
-	/* The old root is stacked on the new one and is what "." means afterwards. */
+	/* The old root is stacked on the new one and is what umount2(2) finds at "."; we stand below it. */
 	if (sys_pivot_root(".", ".") < 0) {
 		err_set("pivot_root");
 		if (errno == EINVAL)
@@ -141,15 +141,13 @@ static int pivot(int root, bool admin)
 				 "script switch_root to a tmpfs or a disk first");
 		return -1;
 	}
-	if (umount2(".", MNT_DETACH) < 0)
-		return err_set("detach the host's root");
-	return chdir("/") < 0 ? err_set("chdir /") : 0;
+	return umount2(".", MNT_DETACH) < 0 ? err_set("detach the host's root") : 0;
 }
 
 int root_enter(int root, const struct conf *conf)
 {
 	if (!conf->rootfs)
-		return 0;
+		return chdir("/") < 0 ? err_set("chdir /") : 0;
 	if (pivot(root, caps_left(conf) & CAP_SYS_ADMIN_BIT) < 0)
 		return -1;
 	/* Not recursive: the mounts on top have their own flags. */

@@ -86,15 +86,14 @@ int seccomp_save(int statedir, const struct seccomp *f)
 {
 	static bool before;             /* this supervisor has written one: the container restarts */
 	CLEAN_FD int fd = -1;
-	size_t size = f->none ? 1 : f->n * sizeof(f->insn[0]);
 
 	if (before)
 		unlinkat(statedir, "seccomp", 0);
-	before = size > 0;
-	if (size == 0)
+	before = f->n > 0;
+	if (f->n == 0)
 		return 0;
 	fd = openat(statedir, "seccomp", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || !write_all(fd, (const char *)f->insn, size))
+	if (fd < 0 || !write_all(fd, (const char *)f->insn, f->n * sizeof(f->insn[0])))
 		return err_set("write down the filter of system calls");
 	return 0;
 }
@@ -106,7 +105,6 @@ int seccomp_restore(int statedir, struct seccomp *f)
 
 	if (fd < 0 ? errno != ENOENT : (n = read(fd, f->insn, sizeof(f->insn))) <= 0)
 		return err_set("read the container's filter of system calls");
-	f->none = n == 1;
 	f->n = (unsigned)((size_t)n / sizeof(f->insn[0]));
 	return 0;
 }

@@ -18,7 +18,7 @@ struct seccomp {
 /* `profile` as configured: NULL for the built-in list, "none", or the text's path. */
 int seccomp_read(struct seccomp *f, const char *profile);
 
-/* Beside the state of a running container, for those who attach to it. */
+/* Beside the state of a running container, for those who attach to it; the state says `none`. */
 int seccomp_save(int statedir, const struct seccomp *f);
 int seccomp_restore(int statedir, struct seccomp *f);
 

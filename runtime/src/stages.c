@@ -69,7 +69,7 @@ int stage_begin(struct start *s)
 	    hooks_save(s->statedir) < 0)
 		return -1;
 	/* It may take its time: be seen. */
-	if (hooks_any(HOOK_PRE_START) && start_publish(s) < 0)
+	if (hooks_any(HOOK_PRE_START) && start_publish(s, true) < 0)
 		return -1;
 	return hooks_run(HOOK_PRE_START, NULL);
 }
@@ -96,6 +96,8 @@ int stage_mount(enum hook_stage stage, int root)
 	if (root < 0)           /* pre-mount: what it mounts must not reach the host */
 		return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ?
 		       err_set("cut mount propagation to the host") : hooks_run(stage, NULL);
+	if (chdir("/") < 0)
+		return err_set("chdir /");
 	n = readlink(fd_path(root).s, where + 17, sizeof(where) - 18);
 	if (n > 0)
 		where[17 + n] = '\0';

@@ -88,35 +88,41 @@ static void undo(struct start *s, unsigned which)
 
 /* ---- configuration ----------------------------------------------------------- */
 
+/* Asked only when something is wrong: the name may stand for nothing. */
+static bool undefined(const struct start *s)
+{
+	return !s->rcfile && !ctr_defined(s->ctr);
+}
+
 static void load_sink(const struct conf_msg *msg, void *arg)
 {
 	const struct start *s = arg;
 
 	/* Notes are for those who write the file: create and config check. */
-	if (msg->level == CONF_ERROR || (msg->level == CONF_WARNING && !s->quiet_conf))
+	if ((msg->level == CONF_ERROR && !undefined(s)) || (msg->level == CONF_WARNING && !s->quiet_conf))
 		conf_print(msg, NULL);
 }
 
-struct mapped {                         /* no page of it stays while the container runs */
-	struct conf conf;
+static struct {                         /* no page of it stays while the container runs */
+	_Alignas(4096) struct conf conf;
 	struct devlist devices;
 	struct seccomp filter;
-};
+} loaded;
 
 static int load_conf(struct start *s)
 {
-	struct mapped *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct conf *c = &p->conf;
+	struct conf *c = &loaded.conf;
 
-	if ((void *)p == MAP_FAILED)
-		return err_set("map memory for the configuration");
 	s->conf = c;
-	s->devices = &p->devices;
-	s->filter = &p->filter;
-	if (conf_load(c, s->ctr->config, load_sink, s) < 0) {
-		if (c->errors == 0)
-			return err_set("read %s", s->ctr->config);
+	s->devices = &loaded.devices;
+	s->filter = &loaded.filter;
+	if (conf_load(c, s->ctr->config, load_sink, s) < 0 && undefined(s)) {
+		err_plain("no such container in %s", s->ctr->lxcpath);
+		err_hint("sampan ls shows those there are, sampan create makes one, -f FILE names "
+			 "a configuration elsewhere");
+		return -1;
+	}
+	if (c->errors > 0) {
 		err_plain("%s: %u error%s in the configuration", s->ctr->config, c->errors,
 			  c->errors == 1 ? "" : "s");
 		return -1;
@@ -140,13 +146,17 @@ static int find_devices(struct start *s)
 	if (devlist_of(s->devices, s->conf, dev_wanted(s->ctr, s->conf)) < 0)
 		return -1;
 	s->conf->devices = s->devices->rules;
-	return seccomp_read(s->filter, s->conf->seccomp);
+	s->st.devices = devlist_text(s->devices);
+	if (seccomp_read(s->filter, s->conf->seccomp) < 0)
+		return -1;
+	s->st.unfiltered = s->filter->none;
+	return 0;
 }
 
 static void unload_conf(struct start *s)
 {
-	if (s->conf)
-		munmap(s->conf, sizeof(struct mapped));
+	if (madvise(&loaded, sizeof(loaded), MADV_DONTNEED) < 0)        /* pages larger than 4096 bytes */
+		memset(&loaded, 0, sizeof(loaded));
 	s->conf = NULL;
 }
 
@@ -181,20 +191,15 @@ static pid_t clone_child(struct start *s)
 
 static int spawn(struct start *s)
 {
-	int pair[2], home[NS_KINDS], rc;
+	int home[NS_KINDS], rc;
 
 	if (userns_prepare(s) < 0)
 		return -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set("socketpair");
-	s->sync = pair[0];
 	rc = spaces_enter(s->conf, home);
 	s->pid = rc < 0 ? -1 : clone_child(s);
-	if (s->pid == 0) {
-		close(pair[0]);
-		child_main(s, pair[1]);
-	}
-	close(pair[1]);
+	if (s->pid == 0)        /* its own end takes the place of ours */
+		child_main(s, dup3(s->sync_child, s->sync, O_CLOEXEC));
+	close(s->sync_child);
 	if (s->pid < 0 && rc == 0) {
 		err_set("make the namespaces");
 		if (errno == EINVAL)
@@ -218,27 +223,31 @@ static int died_silently(void)
 	return -1;
 }
 
-static void tell(const struct start *s, enum run_state state)
+static void log_state(const struct start *s)
 {
-	log_say(LOG_INFO, "%s: %s", s->ctr->name, state_word(state));
-	notify(s->ctr->name, state, -1);
+	log_say(LOG_INFO, "%s: %s", s->ctr->name, state_word(s->st.state));
 }
 
 int set_state(struct start *s, enum run_state state)
 {
 	s->st.state = state;
-	tell(s, state);
+	log_state(s);
+	notify(s->ctr->name, state, -1);
 	return state_set(s->file, state);
 }
 
-int start_publish(struct start *s)
+int start_publish(struct start *s, bool slow)
 {
 	int file;
 
 	if (s->socket < 0 && (s->socket = control_listen(s->ctr->name)) < 0)
 		return -1;
 	s->st.state = ST_STARTING;
-	tell(s, ST_STARTING);
+	log_state(s);
+	if (slow)
+		notify(s->ctr->name, ST_STARTING, -1);
+	else
+		notify_soon(s->ctr->name, ST_STARTING);
 	file = state_publish(s->statedir, &s->st);
 	if (file < 0)
 		return -1;
@@ -266,11 +275,10 @@ static int prepare(struct start *s)
 	s->undo |= UNDO_NET;
 	if (net_make(s->conf, s->pid, s->statedir, &s->st) < 0)
 		return -1;
-	if (start_publish(s) < 0)               /* whoever finds us dead finds the child */
+	if (start_publish(s, stages_late()) < 0)        /* whoever finds us dead finds the child */
 		return -1;
 	times_mark("published");
-	if (devlist_save(s->statedir, s->devices, true) < 0 || seccomp_save(s->statedir, s->filter) < 0 ||
-	    cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
+	if (seccomp_save(s->statedir, s->filter) < 0 || cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
 		return -1;
 	times_mark("loaded");
 	return 0;
@@ -308,8 +316,6 @@ static int let_go(struct start *s)
 	}
 	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
 	times_mark("running");
-	close(s->sync);
-	s->sync = -1;
 	return rc < 0 || restart_late() ? -1 : set_state(s, ST_RUNNING);
 }
 
@@ -321,15 +327,28 @@ static int plan(struct start *s)
 	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
 }
 
+/* Before anything else is opened: as 3 it is what PID 1 of an app container keeps. */
+static int open_sync(struct start *s)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set("socketpair");
+	s->sync = pair[0];
+	s->sync_child = pair[1];
+	return 0;
+}
+
 static int start_once(struct start *s)
 {
 	s->ptys = (struct ptys){ .console = -1, .console_peer = -1 };
-	if (load_conf(s) < 0)
+	/* Again: the first time they are there before the name is claimed. */
+	if (!s->conf && (load_conf(s) < 0 || open_sync(s) < 0))
 		return -1;
 	s->undo |= UNDO_HOOKS;
 	if (stage_begin(s) < 0 || find_devices(s) < 0)          /* a hook may load a driver */
 		return -1;
-	times_mark("conf");
+	times_mark("begin");
 	if ((!cg_quick(&s->host, s->conf->auto_cgroup != AUTO_OFF) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
 		return -1;
 	s->undo |= UNDO_CGROUP;
@@ -367,7 +386,7 @@ static int exit_code(const struct start *s, int status)
 
 static int claim(struct start *s)
 {
-	s->sync = s->socket = s->status = s->uevents = -1;
+	s->socket = s->status = s->uevents = -1;
 	memset(s->spaces, -1, sizeof(s->spaces));
 	s->st.app = s->app;
 	s->st.state = ST_STARTING;
@@ -375,9 +394,14 @@ static int claim(struct start *s)
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
 	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
 	cg_init(&s->st.cg);
+	if (open_sync(s) < 0)
+		return -1;
 	s->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signalfd < 0)
 		return err_set("signalfd");
+	s->st.supervisor = task_self(&s->ignored);
+	if (s->st.supervisor.pid == 0)
+		return err_set("read /proc/self/stat");
 	s->statedir = state_claim(s->ctr);
 	if (s->statedir < 0)
 		return -1;
@@ -392,6 +416,10 @@ int supervise(struct start *s, void (*running)(struct start *s))
 
 	sigfillset(&s->signals);
 	sigprocmask(SIG_SETMASK, &s->signals, NULL);
+	/* Before the name is claimed: who has no configuration was never started. */
+	if (load_conf(s) < 0)
+		return -1;
+	times_mark("conf");
 	if (claim(s) < 0) {
 		undo(s, ~0u);
 		return -1;
@@ -417,7 +445,9 @@ int supervise(struct start *s, void (*running)(struct start *s))
 			break;
 		close_ptys(s);
 		s->reboot_asked = false;
+		close(s->sync);
 		undo(s, UNDO_NET | UNDO_CGROUP | UNDO_HOOKS);
+		unlinkat(s->statedir, "devices", 0);    /* what it got while it ran */
 		s->again = false;
 		s->pid = 0;
 		s->quiet_conf = true;

@@ -16,6 +16,7 @@ enum { NS_FDS = 6 };
 struct start {
 	const struct ctr *ctr;
 	char **argv;                    /* the command, or NULL: lxc.init.cmd */
+	bool rcfile;                    /* its configuration is a file named to us */
 	bool app;                       /* our own PID 1, which runs the command */
 	bool foreground;
 	bool again;                     /* this end is a restart */
@@ -33,9 +34,10 @@ struct start {
 	struct seccomp *filter;         /* the same */
 	unsigned log_size, ring_size;   /* of the console; 0: the usual */
 	bool log_rotate, unshared;
+	uint32_t ignored;               /* signals that the caller ignored; bit 0 is signal 1 */
 	int sig_stop;                   /* of lxc.signal.stop, or 0 */
 	int spaces[NS_FDS];             /* of a container with stop hooks, else -1 */
-	int statedir, sync, socket;
+	int statedir, sync, sync_child, socket;
 	int tree;                       /* of the root, when there is a user namespace, or -1 */
 	int file;                       /* the state file, for its digit */
 	int uevents;                    /* netlink, when its list names devices, or -1 */
@@ -60,9 +62,9 @@ int supervise(struct start *s, void (*running)(struct start *s));
 
 /*
  * Listens and lets the state be seen. After the clone; a start that does something slow
- * before that (a hook) may call it earlier, too.
+ * before that (a hook) may call it earlier, too, and says so.
  */
-int start_publish(struct start *s);
+int start_publish(struct start *s, bool slow);
 
 /* Writes the new state down and tells those who watch. */
 int set_state(struct start *s, enum run_state state);

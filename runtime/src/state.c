@@ -15,7 +15,9 @@
 #include "state.h"
 #include "sys.h"
 
-enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) + 2 * NET_UNDO_MAX };
+enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) + 2 * NET_UNDO_MAX + DEVLIST_TEXT_MAX };
+
+static char text[STATE_BYTES_MAX];      /* of the file that is being read or written */
 
 static const char words[][9] = { "STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING",
 				 "FREEZING", "FROZEN", "THAWED" };
@@ -70,14 +72,14 @@ int state_dir(const char *name)
 
 static void remove_dir(int root, int dir, const char *name)
 {
-	static const char files[][12] = { "state", "socket", "devices", "seccomp", "devices.new", "state.new",
+	static const char files[][12] = { "state", "socket", "seccomp", "devices", "devices.new", "state.new",
 					  "end", "end.new" };
 	size_t i = 0;
 
 	flock(root, LOCK_EX);           /* a claim sees all of it or nothing */
-	do {                            /* those behind the third seldom are there */
+	do {                            /* those behind the second seldom are there */
 		unlinkat(dir, files[i++], 0);
-		if (i >= 3 && (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY))
+		if (i >= 2 && (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY))
 			break;
 	} while (i < ARRAY_SIZE(files));
 }
@@ -91,12 +93,11 @@ void state_remove(const char *name)
 		remove_dir(root, dir, name);
 }
 
+static int claimed = -1;                /* the root, from a claim until this process ends */
+
 void state_release(int dir, const char *name)
 {
-	CLEAN_FD int root = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (root >= 0)
-		remove_dir(root, dir, name);
+	remove_dir(claimed, dir, name);
 }
 
 /* ---- the file ---------------------------------------------------------------- */
@@ -104,7 +105,7 @@ void state_release(int dir, const char *name)
 enum { FIRST = sizeof("state 0\n") - 1, LAST = sizeof("end 01234567\n") - 1 };
 
 /* FNV-1a of all but the first line, whose digit changes in its place. */
-static unsigned sum(const char *text, size_t n)
+static unsigned sum(size_t n)
 {
 	uint32_t h = 2166136261u;
 
@@ -117,23 +118,22 @@ int state_write(int dir, const struct state *st)
 {
 	CLEAN_FD int fd = openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
 				 O_CLOEXEC, 0600);
-	char text[STATE_BYTES_MAX];
 	int n;
 
 	if (fd < 0)
 		return err_set("create state.new");
 	n = snprintf(text, sizeof(text),
-		     "state %d\ninit %d %" PRIu64 "\nsupervisor %d %" PRIu64 "\napp %d\nhalt %d\n"
-		     "lxcpath %s\nconfig %s\n", st->state, st->init.pid, st->init.start,
-		     st->supervisor.pid, st->supervisor.start, st->app, st->sig_halt, st->lxcpath,
-		     st->config);
+		     "state %d\ninit %d %" PRIu64 "\nsupervisor %d %" PRIu64 "\napp %d\nunfiltered %d\n"
+		     "halt %d\nlxcpath %s\nconfig %s\n", st->state, st->init.pid, st->init.start,
+		     st->supervisor.pid, st->supervisor.start, st->app, st->unfiltered, st->sig_halt,
+		     st->lxcpath, st->config);
 	for (unsigned i = 0; i < st->cg.n; i++)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "cgroup %d%d %s\n",
 			      st->cg.dir[i].v2, st->cg.dir[i].track, st->cg.dir[i].path);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "net ");
 	n += (int)net_undo_text(&st->net, text + n, sizeof(text) - (size_t)n);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "\n");
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "end %08x\n", sum(text, (size_t)n));
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "\ndevices\n%s", st->devices ? st->devices : "");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "end %08x\n", sum((size_t)n));
 	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
 		return err_set("write the state file");
 	return take_fd(&fd);
@@ -197,6 +197,8 @@ static bool parse_line(const char *key, const char *v, struct state *st)
 		return parse_path(v, st->config);
 	if (strcmp(key, "app") == 0)
 		st->app = *v == '1';
+	if (strcmp(key, "unfiltered") == 0)
+		st->unfiltered = *v == '1';
 	if (strcmp(key, "halt") == 0)
 		st->sig_halt = atoi(v);
 	if (strcmp(key, "state") == 0)
@@ -204,17 +206,36 @@ static bool parse_line(const char *key, const char *v, struct state *st)
 	return true;
 }
 
-/* A file that is cut short (disk full, power) or spoilt does not end in its sum: not loaded. */
-static int parse_file(char *text, struct state *st)
+/*
+ * A file that is cut short (disk full, power) or spoilt does not end in its sum: it is not
+ * loaded. 0: `text` holds a good one, without its end; -1: it does not, and errno is that
+ * of reading it or 0.
+ */
+static int read_state(int dir)
 {
-	size_t n = strlen(text);
-	char *line, *save, end[LAST + 1];
+	long n = read_small(dir, "state", text, sizeof(text));
+	char end[LAST + 1];
 
+	if (n < 0)
+		return -1;
+	errno = 0;
 	if (n < FIRST + LAST || text[FIRST - 2] < '0' || text[FIRST - 2] > '7' || text[FIRST - 1] != '\n')
 		return -1;
-	snprintf(end, sizeof(end), "end %08x\n", sum(text, n - LAST));
+	snprintf(end, sizeof(end), "end %08x\n", sum((size_t)n - LAST));
 	if (strcmp(text + n - LAST, end) != 0)
 		return -1;
+	text[n - LAST] = '\0';
+	return 0;
+}
+
+static const char list_begins[] = "\ndevices\n";
+
+static int parse_state(struct state *st)
+{
+	char *list = strstr(text, list_begins), *line, *save;
+
+	if (list)
+		*list = '\0';
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *v = strchr(line, ' ');
 
@@ -226,6 +247,24 @@ static int parse_file(char *text, struct state *st)
 	return 0;
 }
 
+static int damaged(void)
+{
+	return err_plain("the state file is damaged");
+}
+
+int state_devices(int dir, char list[DEVLIST_TEXT_MAX])
+{
+	const char *begin;
+
+	list[0] = '\0';
+	if (read_state(dir) < 0)
+		return errno == ENOENT ? 0 : errno ? err_set("read the state file") : damaged();
+	begin = strstr(text, list_begins);
+	if (begin)
+		snprintf(list, DEVLIST_TEXT_MAX, "%s", begin + sizeof(list_begins) - 1);
+	return 0;
+}
+
 /*
  * A start holds the lock of its folder until the file is there: 1 ms as a rule. `wait`:
  * for that; otherwise a name that is just being started is EWOULDBLOCK.
@@ -233,22 +272,24 @@ static int parse_file(char *text, struct state *st)
 static int load_at(int root, const char *name, struct state *st, bool wait)
 {
 	CLEAN_FD int dir = open_dir(root, name);
-	char text[STATE_BYTES_MAX];
+	int rc;
 
 	memset(st, 0, sizeof(*st));
 	cg_init(&st->cg);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_set("open the state folder");
-	if (read_small(dir, "state", text, sizeof(text)) < 0) {
-		if (errno != ENOENT)
-			return err_set("read the state file");
+	rc = read_state(dir);
+	if (rc < 0 && errno == ENOENT) {
 		if (flock(dir, LOCK_SH | (wait ? 0 : LOCK_NB)) < 0)
 			return err_plain("the container is already starting");
-		if (read_small(dir, "state", text, sizeof(text)) < 0)
-			return errno == ENOENT ? 0 : err_set("read the state file");
+		rc = read_state(dir);
+		if (rc < 0 && errno == ENOENT)
+			return 0;
 	}
-	if (parse_file(text, st) < 0) {
-		err_plain("the state file is damaged");
+	if (rc < 0 && errno != 0)
+		return err_set("read the state file");
+	if (rc < 0 || parse_state(st) < 0) {
+		damaged();
 		err_hint("is the file system full? remove " RUN_DEFAULT "/%s when nothing of the "
 			 "container runs", name);
 		return -1;
@@ -371,7 +412,7 @@ int state_claim(const struct ctr *ctr)
 
 	if (root < 0)
 		return -1;
-	if (flock(root, LOCK_EX) < 0)           /* until `root` is closed */
+	if (flock(root, LOCK_EX) < 0)           /* until the claim is made, or `root` closed */
 		return err_set("lock " RUN_DEFAULT);
 	if (mkdirat(root, ctr->name, 0700) < 0) {
 		rc = errno == EEXIST ? take_over(root, ctr->name, &old) : 0;
@@ -385,8 +426,11 @@ int state_claim(const struct ctr *ctr)
 			return err_set("mkdir " RUN_DEFAULT "/%s", ctr->name);
 	}
 	dir = open_dir(root, ctr->name);
-	if (dir >= 0 && flock(dir, LOCK_EX) == 0)
+	if (dir >= 0 && flock(dir, LOCK_EX) == 0) {
+		flock(root, LOCK_UN);
+		claimed = take_fd(&root);
 		return take_fd(&dir);
+	}
 	err_set("open " RUN_DEFAULT "/%s", ctr->name);
 	unlinkat(root, ctr->name, AT_REMOVEDIR);
 	return -1;
@@ -394,12 +438,8 @@ int state_claim(const struct ctr *ctr)
 
 int state_publish(int dir, struct state *st)
 {
-	int file;
+	int file = state_write(dir, st);
 
-	st->supervisor = task_of(getpid());
-	if (st->supervisor.pid == 0)
-		return err_set("read /proc/self/stat");
-	file = state_write(dir, st);
 	if (file >= 0)
 		flock(dir, LOCK_UN);
 	return file;

@@ -22,11 +22,13 @@ struct state {
 	enum run_state state;
 	struct task init, supervisor;
 	bool app;
+	bool unfiltered;                /* no filter of system calls */
 	int sig_halt, sig_reboot;       /* 0: not configured */
 	struct cg cg;
 	struct net_undo net;            /* what its network has of the host */
 	char lxcpath[PATH_LEN_MAX];
 	char config[PATH_LEN_MAX];
+	const char *devices;            /* of a start, to be written: devlist_text() */
 };
 
 const char *state_word(enum run_state s);       /* "RUNNING" */
@@ -50,6 +52,9 @@ int state_dir(const char *name);
 
 int state_write(int dir, const struct state *st);       /* the new file, or -1 */
 int state_set(int file, enum run_state s);
+
+/* The device list that was written with the state; "" where there is none. 0 or -1. */
+int state_devices(int dir, char text[DEVLIST_TEXT_MAX]);
 
 /* 1: loaded; 0: no such container runs (st is STOPPED then); -1: error. */
 int state_load(const char *name, struct state *st);

@@ -10,46 +10,62 @@
 #include "task.h"
 #include "util.h"
 
-/* False when there is no such process, or only its zombie (ESRCH). */
-static bool read_stat(pid_t pid, uint64_t *start)
-{
-	char path[40], text[1024], state, *p;
-	CLEAN_FD int fd = -1;
-	ssize_t n;
+enum { STATE = 3, START = 22, IGNORED = 33 };     /* fields of /proc/PID/stat, proc(5) */
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);     /* one read gives all of it */
+/* False when there is no such process, or only its zombie (ESRCH). */
+static bool read_stat(const char *file, struct task *t, uint32_t *ignored)
+{
+	char text[1024], *p;
+	CLEAN_FD int fd = openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);     /* one read gives all of it */
+	char state = 'X';
+
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
 	p = strrchr(text, ')');         /* the name may hold anything, also ") Z 1" */
-	if (!p || strlen(p) < 3)
-		return false;
-	state = p[2];
-	for (int field = 2; field < 22 && p; field++)
-		p = strchr(p + 1, ' ');
+	for (int field = STATE; field <= IGNORED && p && (p = strchr(p, ' ')) != NULL; field++) {
+		uint64_t value = strtoull(++p, NULL, 10);
+
+		if (field == STATE)
+			state = *p;
+		if (field == START)
+			t->start = value;
+		if (field == IGNORED)
+			*ignored = (uint32_t)value;
+	}
 	if (!p)
 		return false;
-	*start = strtoull(p + 1, NULL, 10);
+	t->pid = (pid_t)strtol(text, NULL, 10);
 	errno = ESRCH;
 	return state != 'Z' && state != 'X';
 }
 
+struct task task_self(uint32_t *ignored)
+{
+	struct task t;
+
+	return read_stat("/proc/self/stat", &t, ignored) ? t : (struct task){ .pid = 0 };
+}
+
 struct task task_of(pid_t pid)
 {
-	struct task t = { .pid = pid };
+	char file[40];
+	uint32_t ignored;
+	struct task t;
 
-	if (!read_stat(pid, &t.start))
-		t.pid = 0;
-	return t;
+	snprintf(file, sizeof(file), "/proc/%d/stat", pid);
+	return read_stat(file, &t, &ignored) ? t : (struct task){ .pid = 0 };
 }
 
 bool task_alive(const struct task *t)
 {
-	uint64_t start;
+	struct task now;
 
-	return t->pid > 0 && read_stat(t->pid, &start) && start == t->start;
+	if (t->pid <= 0)
+		return false;
+	now = task_of(t->pid);
+	return now.pid == t->pid && now.start == t->start;
 }
 
 int task_pidfd(const struct task *t)

@@ -16,6 +16,7 @@ struct task {
 };
 
 struct task task_of(pid_t pid);
+struct task task_self(uint32_t *ignored);       /* with its ignored signals: bit 0 is signal 1 */
 bool task_alive(const struct task *t);          /* a zombie is not alive */
 
 /* A pidfd of a task that is still the one meant, or -1. */
