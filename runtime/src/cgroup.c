@@ -309,19 +309,19 @@ int cg_join(const struct cg *cg, bool all)
 	return 0;
 }
 
-int cg_policy_load(struct cg *cg, const struct conf *conf, const struct cg_host *host)
+int cg_policy_load(struct cg *cg, const struct dev_rules *rules, const struct cg_host *host)
 {
-	if (!conf->devices.set || cg->v2fd < 0 || cg_find(host, "devices"))
+	if (!rules->set || cg->v2fd < 0 || cg_find(host, "devices"))
 		return 0;
-	cg->program = devpolicy_bpf_load(&conf->devices);
+	cg->program = devpolicy_bpf_load(rules);
 	return cg->program < 0 ? -1 : 0;
 }
 
-int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host)
+int cg_policy(const struct cg *cg, const struct dev_rules *rules, const struct cg_host *host)
 {
 	const struct cg_hier *devices = cg_find(host, "devices");
 
-	if (!conf->devices.set)
+	if (!rules->set)
 		return 0;
 	if (cg->program >= 0)
 		return devpolicy_bpf(cg->v2fd, cg->program);
@@ -334,7 +334,7 @@ int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host
 		fd = openat(AT_FDCWD, d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			return err_set("open %s", d->path);
-		return devpolicy_v1(fd, &conf->devices);
+		return devpolicy_v1(fd, rules);
 	}
 	return err_plain("device rules are set, but the container has no cgroup to hold them");
 }

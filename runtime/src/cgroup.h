@@ -67,8 +67,8 @@ int cg_open_v2(struct cg *cg);          /* v2fd, when there is such a directory 
 void cg_close(struct cg *cg);
 
 /* Loads the program of a policy that v2 has to hold: slow, and nothing need wait for it. */
-int cg_policy_load(struct cg *cg, const struct conf *conf, const struct cg_host *host);
-int cg_policy(const struct cg *cg, const struct conf *conf, const struct cg_host *host);
+int cg_policy_load(struct cg *cg, const struct dev_rules *rules, const struct cg_host *host);
+int cg_policy(const struct cg *cg, const struct dev_rules *rules, const struct cg_host *host);
 
 /* Processes in the container, counted up to `most`. */
 unsigned cg_count(const struct cg *cg, unsigned most);

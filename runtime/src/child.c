@@ -186,7 +186,7 @@ static char **command(const struct start *s)
 
 void child_main(struct start *s, int sync)
 {
-	struct payload p = { .ignored = s->ignored };
+	struct payload p;
 
 	times_child();
 	if (steps(s, sync) < 0)
@@ -197,7 +197,8 @@ void child_main(struct start *s, int sync)
 		sync_fail(sync, EXIT_OWN);
 	}
 	if (!stages_late())
-		sync_wait(sync);
+		s->ignored = sync_wait(sync);
+	p.ignored = s->ignored;
 	times_mark("policy");
 	p.terminal = s->ptys.console_peer >= 0 && !(s->foreground && s->stdio[STDIN_FILENO] == STDIO_OTHER);
 	if (s->app)

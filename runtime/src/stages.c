@@ -128,6 +128,6 @@ int stage_inside(struct start *s, int sync)
 		return 0;
 	if (sync_ready(sync, &sent) < 0)
 		return -1;
-	sync_wait(sync);
+	s->ignored = sync_wait(sync);
 	return hooks_run(HOOK_START, &more);
 }

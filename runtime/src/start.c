@@ -8,15 +8,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include "child.h"
 #include "control.h"
-#include "feat.h"
 #include "hooks.h"
-#include "hotplug.h"
 #include "knobs.h"
 #include "log.h"
 #include "monitor.h"
@@ -24,11 +19,11 @@
 #include "notify.h"
 #include "restart.h"
 #include "root.h"
+#include "spawn.h"
 #include "stages.h"
-#include "spaces.h"
 #include "start.h"
+#include "start_conf.h"
 #include "sync.h"
-#include "sys.h"
 #include "times.h"
 
 /* ---- undo ------------------------------------------------------------------- */
@@ -86,134 +81,6 @@ static void undo(struct start *s, unsigned which)
 	errno = saved;
 }
 
-/* ---- configuration ----------------------------------------------------------- */
-
-/* Asked only when something is wrong: the name may stand for nothing. */
-static bool undefined(const struct start *s)
-{
-	return !s->rcfile && !ctr_defined(s->ctr);
-}
-
-static void load_sink(const struct conf_msg *msg, void *arg)
-{
-	const struct start *s = arg;
-
-	/* Notes are for those who write the file: create and config check. */
-	if ((msg->level == CONF_ERROR && !undefined(s)) || (msg->level == CONF_WARNING && !s->quiet_conf))
-		conf_print(msg, NULL);
-}
-
-static struct {                         /* no page of it stays while the container runs */
-	_Alignas(4096) struct conf conf;
-	struct devlist devices;
-	struct seccomp filter;
-} loaded;
-
-static int load_conf(struct start *s)
-{
-	struct conf *c = &loaded.conf;
-
-	s->conf = c;
-	s->devices = &loaded.devices;
-	s->filter = &loaded.filter;
-	if (conf_load(c, s->ctr->config, load_sink, s) < 0 && undefined(s)) {
-		err_plain("no such container in %s", s->ctr->lxcpath);
-		err_hint("sampan ls shows those there are, sampan create makes one, -f FILE names "
-			 "a configuration elsewhere");
-		return -1;
-	}
-	if (c->errors > 0) {
-		err_plain("%s: %u error%s in the configuration", s->ctr->config, c->errors,
-			  c->errors == 1 ? "" : "s");
-		return -1;
-	}
-	s->st.sig_halt = c->sig_halt;
-	s->st.sig_reboot = c->sig_reboot;
-	s->sig_stop = c->sig_stop;
-	restart_read(s);
-	s->log_size = c->console_size;
-	s->ring_size = c->console_ring;
-	s->log_rotate = c->console_rotate != 0;
-	path_fmt(s->logfile, sizeof(s->logfile), "%s", c->console_logfile ? c->console_logfile : "");
-	return 0;
-}
-
-/* Names become numbers: those that the kernel has now; what changes from here on is heard. */
-static int find_devices(struct start *s)
-{
-	if (s->conf->symbolic && s->uevents < 0 && (s->uevents = hotplug_open()) < 0)
-		return -1;
-	if (devlist_of(s->devices, s->conf, dev_wanted(s->ctr, s->conf)) < 0)
-		return -1;
-	s->conf->devices = s->devices->rules;
-	s->st.devices = devlist_text(s->devices);
-	if (seccomp_read(s->filter, s->conf->seccomp) < 0)
-		return -1;
-	s->st.unfiltered = s->filter->none;
-	return 0;
-}
-
-static void unload_conf(struct start *s)
-{
-	if (madvise(&loaded, sizeof(loaded), MADV_DONTNEED) < 0)        /* pages larger than 4096 bytes */
-		memset(&loaded, 0, sizeof(loaded));
-	s->conf = NULL;
-}
-
-/* ---- clone --------------------------------------------------------------------- */
-
-/* Straight into the v2 cgroup: joining it later waits 4..12 ms for a grace period. */
-static pid_t clone_into(const struct start *s, unsigned long flags)
-{
-	struct sys_clone_args args = {
-		.flags = flags | SYS_CLONE_INTO_CGROUP, .exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)s->st.cg.v2fd,
-	};
-	pid_t pid = sys_clone3(&args);
-
-	if (pid < 0 && (errno == EINVAL || errno == E2BIG))
-		errno = ENOSYS;                 /* clone3 of 5.3 to 5.6 has no such field */
-	return pid;
-}
-
-static pid_t clone_child(struct start *s)
-{
-	unsigned long flags = s->conf->spaces & ~(unsigned long)(SPACE_CGROUP | SPACE_TIME);
-	pid_t pid = -1;
-
-	if (s->st.cg.v2fd >= 0 && feat_on(FEAT_CLONE3)) {
-		pid = clone_into(s, flags);
-		if (pid >= 0 || !feat_lost(FEAT_CLONE3))
-			return pid;
-	}
-	return sys_clone(flags);
-}
-
-static int spawn(struct start *s)
-{
-	int home[NS_KINDS], rc;
-
-	if (userns_prepare(s) < 0)
-		return -1;
-	rc = spaces_enter(s->conf, home);
-	s->pid = rc < 0 ? -1 : clone_child(s);
-	if (s->pid == 0)        /* its own end takes the place of ours */
-		child_main(s, dup3(s->sync_child, s->sync, O_CLOEXEC));
-	close(s->sync_child);
-	if (s->pid < 0 && rc == 0) {
-		err_set("make the namespaces");
-		if (errno == EINVAL)
-			err_hint("the kernel lacks one of them: sampan checkconfig tells which");
-	}
-	if (s->pid > 0)
-		s->undo |= UNDO_CHILD;
-	if (spaces_leave(home) < 0 || s->pid < 0)
-		return -1;
-	s->pid1 = s->conf->spaces & CLONE_NEWPID;
-	times_mark("clone");
-	return userns_map(s);
-}
-
 /* ---- a start --------------------------------------------------------------------- */
 
 static int died_silently(void)
@@ -236,10 +103,20 @@ int set_state(struct start *s, enum run_state state)
 	return state_set(s->file, state);
 }
 
+/* As late as it can be: the new process does something else meanwhile. */
+static int find_self(struct start *s)
+{
+	if (s->st.supervisor.pid == 0)
+		s->st.supervisor = task_self(&s->ignored);
+	return s->st.supervisor.pid == 0 ? err_set("read /proc/self/stat") : 0;
+}
+
 int start_publish(struct start *s, bool slow)
 {
 	int file;
 
+	if (find_self(s) < 0)
+		return -1;
 	if (s->socket < 0 && (s->socket = control_listen(s->ctr->name)) < 0)
 		return -1;
 	s->st.state = ST_STARTING;
@@ -259,7 +136,7 @@ int start_publish(struct start *s, bool slow)
 /* The policy, once the child has made all that the policy may forbid. */
 static int enforce(struct start *s)
 {
-	if (cg_policy(&s->st.cg, s->conf, &s->host) < 0)
+	if (cg_policy(&s->st.cg, &s->devices->rules, &s->host) < 0)
 		return -1;
 	cg_close(&s->st.cg);
 	times_mark("devices");
@@ -273,12 +150,14 @@ static int prepare(struct start *s)
 	if (s->st.init.pid == 0 && errno != ESRCH)      /* nobody could tell it from a later one */
 		return err_set("read /proc/%d/stat", s->pid);
 	s->undo |= UNDO_NET;
+	if (find_self(s) < 0)           /* a network may write the state down first */
+		return -1;
 	if (net_make(s->conf, s->pid, s->statedir, &s->st) < 0)
 		return -1;
 	if (start_publish(s, stages_late()) < 0)        /* whoever finds us dead finds the child */
 		return -1;
 	times_mark("published");
-	if (seccomp_save(s->statedir, s->filter) < 0 || cg_policy_load(&s->st.cg, s->conf, &s->host) < 0)
+	if (seccomp_save(s->statedir, s->filter) < 0 || cg_policy_load(&s->st.cg, &s->devices->rules, &s->host) < 0)
 		return -1;
 	times_mark("loaded");
 	return 0;
@@ -308,7 +187,7 @@ static int let_go(struct start *s)
 		return -1;
 	if (hear_late(s) < 0 || stage_host(s) < 0)
 		return -1;
-	if (sync_go(s->sync) < 0) {
+	if (sync_go(s->sync, s->ignored) < 0) {
 		if (errno != EPIPE && errno != ECONNRESET)      /* it waits, and would for ever */
 			return err_set("let the first process go on");
 		/* it has failed meanwhile, and said why */
@@ -327,26 +206,16 @@ static int plan(struct start *s)
 	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
 }
 
-/* Before anything else is opened: as 3 it is what PID 1 of an app container keeps. */
-static int open_sync(struct start *s)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set("socketpair");
-	s->sync = pair[0];
-	s->sync_child = pair[1];
-	return 0;
-}
-
 static int start_once(struct start *s)
 {
+	int rc;
+
 	s->ptys = (struct ptys){ .console = -1, .console_peer = -1 };
 	/* Again: the first time they are there before the name is claimed. */
-	if (!s->conf && (load_conf(s) < 0 || open_sync(s) < 0))
+	if (!s->conf && (start_conf(s) < 0 || spawn_prepare(s) < 0))
 		return -1;
 	s->undo |= UNDO_HOOKS;
-	if (stage_begin(s) < 0 || find_devices(s) < 0)          /* a hook may load a driver */
+	if (stage_begin(s) < 0 || start_devices(s) < 0)          /* a hook may load a driver */
 		return -1;
 	times_mark("begin");
 	if ((!cg_quick(&s->host, s->conf->auto_cgroup != AUTO_OFF) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
@@ -355,9 +224,12 @@ static int start_once(struct start *s)
 	if (cg_make(&s->st.cg, &s->host, s->conf) < 0)
 		return -1;
 	times_mark("cgroup");
-	if (spawn(s) < 0 || let_go(s) < 0)
+	rc = spawn(s);
+	if (s->pid > 0)
+		s->undo |= UNDO_CHILD;
+	if (rc < 0 || let_go(s) < 0)
 		return -1;
-	unload_conf(s);
+	start_conf_end(s);
 	return 0;
 }
 
@@ -394,14 +266,11 @@ static int claim(struct start *s)
 	path_fmt(s->st.lxcpath, sizeof(s->st.lxcpath), "%s", s->ctr->lxcpath);
 	path_fmt(s->st.config, sizeof(s->st.config), "%s", s->ctr->config);
 	cg_init(&s->st.cg);
-	if (open_sync(s) < 0)
+	if (spawn_prepare(s) < 0)
 		return -1;
 	s->signalfd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signalfd < 0)
 		return err_set("signalfd");
-	s->st.supervisor = task_self(&s->ignored);
-	if (s->st.supervisor.pid == 0)
-		return err_set("read /proc/self/stat");
 	s->statedir = state_claim(s->ctr);
 	if (s->statedir < 0)
 		return -1;
@@ -417,7 +286,7 @@ int supervise(struct start *s, void (*running)(struct start *s))
 	sigfillset(&s->signals);
 	sigprocmask(SIG_SETMASK, &s->signals, NULL);
 	/* Before the name is claimed: who has no configuration was never started. */
-	if (load_conf(s) < 0)
+	if (start_conf(s) < 0)
 		return -1;
 	times_mark("conf");
 	if (claim(s) < 0) {

@@ -50,7 +50,6 @@ int state_publish(int dir, struct state *st);
 /* The folder of a running container, or -1. */
 int state_dir(const char *name);
 
-int state_write(int dir, const struct state *st);       /* the new file, or -1 */
 int state_set(int file, enum run_state s);
 
 /* The device list that was written with the state; "" where there is none. 0 or -1. */

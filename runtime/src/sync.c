@@ -10,7 +10,7 @@
 
 struct message {
 	char kind;                      /* 'R' ready, with ptys; 'G' go; 'E' error */
-	int code;                       /* exit code of an error */
+	int code;                       /* of an error its exit code; of 'G' the signals the caller ignored */
 	bool console;                   /* the first two descriptors are its master and slave */
 	char text[1100], hint[600];     /* of an error alone */
 };
@@ -47,7 +47,7 @@ int sync_ready(int sync, const struct ptys *ptys)
 	return fds_send(sync, &m, SHORT, fds, n) < 0 ? err_set("report to the supervisor") : 0;
 }
 
-void sync_wait(int sync)
+uint32_t sync_wait(int sync)
 {
 	struct message m;
 
@@ -59,6 +59,7 @@ void sync_wait(int sync)
 	}
 	if (n != SHORT || m.kind != 'G')
 		_exit(EXIT_OWN);        /* it gave up and has said why */
+	return (uint32_t)m.code;
 }
 
 /* ---- its parent ----------------------------------------------------------------- */
@@ -100,9 +101,12 @@ int sync_hear(int sync, struct ptys *ptys, int *code)
 	return 1;
 }
 
-int sync_go(int sync)
+int sync_go(int sync, uint32_t ignored)
 {
-	char go[SHORT] = { 'G' };
+	struct message m;
 
-	return send(sync, go, sizeof(go), MSG_NOSIGNAL) < 0 ? -1 : 0;
+	memset(&m, 0, SHORT);
+	m.kind = 'G';
+	m.code = (int)ignored;
+	return send(sync, &m, SHORT, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }

@@ -15,14 +15,17 @@ _Noreturn void sync_fail(int sync, int code);
 /* The new process: sends the terminals; what touches a device must have been done. */
 int sync_ready(int sync, const struct ptys *ptys);
 
-/* The new process: returns once the parent has set the policy, or ends with it. */
-void sync_wait(int sync);
+/*
+ * The new process: returns once the parent has set the policy, or ends with it. The signals
+ * that the caller of the start ignored, bit 0 is signal 1.
+ */
+uint32_t sync_wait(int sync);
 
 /*
  * The parent: 1 when the child is ready (`ptys` filled), 0 when its end is closed, -1
  * with its error, whose exit code goes to `code`.
  */
 int sync_hear(int sync, struct ptys *ptys, int *code);
-int sync_go(int sync);
+int sync_go(int sync, uint32_t ignored);
 
 #endif

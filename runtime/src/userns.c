@@ -168,7 +168,7 @@ int userns_map(struct start *s)
 	rc = write_map(s->pid, "uid_map", c, MAP_USERS) < 0 || write_map(s->pid, "gid_map", c, MAP_GROUPS) < 0 ||
 	     set_trees(s) < 0 || knobs_write(c, s->pid) < 0 ||
 	     cg_give(&s->st.cg, idmap_outside(c, MAP_USERS, 0), idmap_outside(c, MAP_GROUPS, 0)) < 0 ||
-	     sync_go(s->sync) < 0 ? -1 : 0;
+	     sync_go(s->sync, 0) < 0 ? -1 : 0;
 	close_trees(s);
 	return rc;
 }
