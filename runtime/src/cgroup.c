@@ -93,7 +93,8 @@ void cg_sweep(const char *name)
 	if (cg_detect(&host) < 0)
 		return;
 	for (unsigned i = 0; i < host.n; i++)
-		rmdir(need(&cg, &host, &host.hier[i], name)->path);
+		need(&cg, &host, &host.hier[i], name);
+	cg_remove(&cg);         /* its first process may just be ending, too */
 }
 
 /* ---- making ------------------------------------------------------------- */

@@ -142,5 +142,5 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_stop(lab: Lab) -> None:
         f"lxc.log.file = {lab.path}/messages",
     )
     assert lab.state(name)["state"] == "RUNNING"
-    assert "open the console's log" in (lab.path / "messages").read_text()
+    wait_for(lambda: "open the console's log" in (lab.path / "messages").read_text())
     lab.ok("stop", "-k", name)
