@@ -282,3 +282,53 @@ def test_the_size_of_dev(any_lab: Lab) -> None:
         name = any_lab.make(f"dev{blocks}", said)
         size = any_lab.sampan("execute", name, "--", "/bin/stat", "-f", "-c", "%b", "/dev")
         assert int(size.stdout) == blocks, size
+
+
+def test_no_signal_that_the_caller_ignored_stays_ignored(any_lab: Lab) -> None:
+    name = any_lab.make("ignored")
+    start = " ".join(any_lab.command("execute", name, "--", "/bin/grep", "SigIgn", "/proc/self/status"))
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' HUP QUIT PIPE USR1 ALRM TERM; exec {start}"],
+        env=any_lab.environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["SigIgn:", "0000000000000000"], done.stderr
+
+
+def test_terminals_come_from_what_a_hook_has_mounted(any_lab: Lab) -> None:
+    """The devpts that the container sees is the one: else tty(1) finds no name inside."""
+    mount = "mount -t devpts -o newinstance,ptmxmode=0666,mode=600 none $LXC_ROOTFS_MOUNT/dev/pts"
+    name = any_lab.make("over", f"lxc.hook.mount = sh -c '{mount} #'")
+    done = any_lab.sampan("execute", name, "--", "/bin/sh", "-c", "ls /dev/pts; ls -l /dev/pts/0")
+    assert done.stdout.split()[:2] == ["0", "ptmx"], done.stderr
+    assert "crw-------" in done.stdout, "the one below has terminals of mode 620"
+
+
+def test_a_broken_configuration_is_read_before_anything_is_done(lab: Lab) -> None:
+    good, bad = lab.make("good"), lab.make("bad", "lxc.no.such.key = 1")
+    watch = lab.popen("monitor", ".*", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: (lab.run_dir / ".watch").exists())
+    done = lab.sampan("execute", bad, "--", "true")
+    assert done.returncode == 125 and "lxc.no.such.key" in done.stderr
+    missing = lab.sampan("start", f"{lab.prefix}-none")
+    assert missing.returncode == 1 and "no such container" in missing.stderr and "cannot open" not in missing.stderr
+    lab.ok("execute", good, "--", "/bin/true")
+    watch.send_signal(signal.SIGTERM)
+    text = watch.communicate(timeout=20)[0].decode()
+    assert good in text and "STARTING" in text and bad not in text, text
+
+
+def test_the_device_list_goes_with_the_state(any_lab: Lab) -> None:
+    """What was given while it ran lasts until it starts again."""
+    name = any_lab.make("list", "lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = c 1:3 rwm",
+                        "lxc.cgroup2.devices.deny = a", "lxc.cgroup2.devices.allow = c 1:3 rwm")  # fmt: skip
+    any_lab.ok("start", name)
+    folder = any_lab.run_dir / name
+    assert "\nc 1:3 rwm\n" in (folder / "state").read_text() and not (folder / "devices").exists()
+    listed = any_lab.ok("cgroup", name, "devices.list")
+    any_lab.ok("cgroup", name, "devices.allow", "c 1:5 r")
+    assert any_lab.ok("cgroup", name, "devices.list") != listed and (folder / "devices").exists()
+    first = any_lab.state(name)["pid"]
+    any_lab.ok("stop", "-r", name)
+    wait_for(lambda: any_lab.state(name)["state"] == "RUNNING" and any_lab.state(name)["pid"] != first)
+    assert any_lab.ok("cgroup", name, "devices.list") == listed and not (folder / "devices").exists()
+    any_lab.ok("stop", "-k", name)
