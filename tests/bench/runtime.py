@@ -87,6 +87,11 @@ class Bench:
 
     def prepare(self) -> None:
         make_root(self.root)
+        readonly = self.work / "readonly"  # where it lies in a squashfs image, and needs no protection
+        readonly.mkdir()
+        shutil.copy2(self.binary, readonly)
+        for how in (["--bind"], ["-o", "remount,bind,ro"]):
+            subprocess.run(["mount", *how, readonly, readonly], check=True)
         target = f"{platform.machine()}-linux-musl"
         for source in ("floor.c", "turns.c"):
             compile_for(target, source, self.work / source[:-2])
@@ -142,9 +147,11 @@ class Bench:
         return [str(self.work / "floor"), how, f"{where}/{NAME}n{{n}}", str(self.root), "/bin/true"]
 
     def executes(self) -> list[Command]:
+        execute = self.sampan("execute", "--", "/bin/true")
         return [
-            Command("sampan execute", self.sampan("execute", "--", "/bin/true")),
+            Command("sampan execute", execute),
             Command("  with the default filter", self.sampan("execute", "--", "/bin/true", name=f"{NAME}f")),
+            Command("  on a read-only mount", [str(self.work / "readonly/sampan"), *execute[1:]]),
         ]
 
     def exits(self) -> None:
@@ -234,7 +241,8 @@ class Bench:
             print("  left out: needs strace (apt-get install strace)")
             return
         out = self.work / "calls"
-        for command, bar in ((Command("floor", self.floor_argv()), None), *((one, 200) for one in self.executes())):
+        start, *others = self.executes()
+        for command, bar in ((Command("floor", self.floor_argv()), None), (start, 200), *((one, None) for one in others)):
             argv = [word.replace("{n}", "s") for word in command.argv]
             subprocess.run([strace, "-f", "-c", "-o", str(out), *argv], check=True, stdin=subprocess.DEVNULL)
             limit(command.name, int(out.read_text().splitlines()[-1].split()[3]), bar)
@@ -263,7 +271,10 @@ def bench(layout: str, rounds: int) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="sampan-bench-") as folder:
         made = Bench(Path(folder), binary, layout, rounds)
         made.prepare()
-        yield made
+        try:
+            yield made
+        finally:
+            subprocess.run(["umount", "-l", made.work / "readonly"], check=True)
 
 
 def measure(layout: str, rounds: int, count: int) -> None:
