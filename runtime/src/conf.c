@@ -82,9 +82,9 @@ void load_line(struct load *l, char *line)
 		return;
 	}
 	note_legacy(l);
-	if (l->m.key->status == KEY_IGNORED)
+	if (l->m.key->flags & KEY_IGNORED)
 		return;
-	if (l->m.key->status == KEY_UNSUPPORTED) {
+	if (l->m.key->flags & KEY_UNSUPPORTED) {
 		/* An empty value asks for nothing. */
 		if (l->value[0] != '\0')
 			load_error(l, load_text(l, "not supported: %s", l->m.reason));

@@ -10,123 +10,100 @@
 
 #define KEY_LEN_MAX 63
 
-static bool digit(char c)
+/*
+ * One byte of a name in the table against `*name`, which moves on: an N stands for the number
+ * of an interface.
+ */
+static bool same_byte(char c, const char **name, int *nic)
 {
-	return c >= '0' && c <= '9';
+	size_t n = c == 'N' ? strspn(*name, "0123456789") : **name == c;
+
+	if (n > 7)
+		return false;
+	if (c == 'N' && n > 0)
+		*nic = atoi(*name);
+	*name += n;
+	return n > 0;
 }
 
 /*
- * Writes `name` with the number behind lxc.net. or lxc.network. as N, which is how
- * the table spells it. Returns the number, -1 when there is none.
+ * The key of that name, or the prefix it begins with, behind which `m->rest` points. The
+ * names are sorted, and each is a byte, how much it shares with the one before, and the rest.
  */
-static int put_index(const char *name, char *buf, size_t size)
+static const struct conf_key *find(const char *name, struct conf_match *m)
 {
-	size_t stem = strncmp(name, "lxc.net.", 8) == 0 ? 8 :
-		      strncmp(name, "lxc.network.", 12) == 0 ? 12 : 0;
-	const char *end = name + stem;
-	char number[8];
-	uint64_t index;
+	const struct conf_key *prefix = NULL;
+	const char *row = key_names;
+	size_t same = 0;                /* of the row before, and behind it `name` */
 
-	while (stem != 0 && digit(*end))
-		end++;
-	if (end == name + stem || (*end != '\0' && *end != '.') ||
-	    (size_t)(end - name) - stem >= sizeof(number)) {
-		snprintf(buf, size, "%s", name);
-		return -1;
+	for (const struct conf_key *key = keys; key < keys + ARRAY_SIZE(keys); key++) {
+		size_t shared = (unsigned char)*row++;
+
+		if (shared < same)
+			break;
+		for (; shared == same && *row != '\0' && same_byte(*row, &name, &m->nic); row++)
+			shared = ++same;
+		if (shared == same && *row == '\0' && *name == '\0')
+			return key->flags & KEY_PREFIX ? NULL : key;
+		if (shared == same && *row == '\0' && key->flags & KEY_PREFIX) {
+			prefix = key;
+			m->rest = name;
+		}
+		row += strlen(row) + 1;
 	}
-	snprintf(number, sizeof(number), "%.*s", (int)(end - name - (long)stem), name + stem);
-	snprintf(buf, size, "%.*sN%s", (int)stem, name, end);
-	return parse_uint(number, 0, INT32_MAX, &index) ? (int)index : -1;
-}
-
-static const struct conf_key *find_exact(const char *name)
-{
-	size_t low = 0, high = ARRAY_SIZE(keys);
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(name, key_text + keys[middle].name);
-
-		if (order == 0)
-			return keys[middle].flags & KEY_PREFIX ? NULL : &keys[middle];
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
-}
-
-static const struct conf_key *find_prefix(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *text = key_text + keys[i].name;
-		size_t n = keys[i].flags & KEY_PREFIX ? strlen(text) : 0;
-
-		if (n > 0 && strncmp(name, text, n) == 0 && name[n] != '\0')
-			return &keys[i];
-	}
-	return NULL;
-}
-
-const char *key_name(const struct conf_key *key)
-{
-	return key_text + key->name;
+	return prefix;
 }
 
 bool key_find(const char *name, struct conf_match *m)
 {
-	char plain[KEY_LEN_MAX + 1];
-	const struct conf_key *key;
-
-	*m = (struct conf_match){ .nic = put_index(name, plain, sizeof(plain)) };
-	key = find_exact(plain);
-	/* A literal N in the file is no number, and a cut-off name is no key. */
-	if (key != NULL && (strlen(name) > KEY_LEN_MAX ||
-			    (m->nic < 0) != ((key->flags & KEY_INDEXED) == 0)))
-		key = NULL;
-	if (key == NULL) {
-		key = find_prefix(name);
-		if (key == NULL)
-			return false;
-		m->rest = name + strlen(key_text + key->name);
-	}
-	if (key->flags & KEY_LEGACY) {
+	*m = (struct conf_match){ .nic = -1 };
+	m->key = find(name, m);
+	if (m->key == NULL)
+		return false;
+	if (m->key->flags & KEY_LEGACY) {
 		m->legacy = true;
-		key = &keys[key->modern];
+		m->key = &keys[m->key->field];
 	}
-	m->key = key;
-	m->reason = key_text + key->text;
+	m->reason = key_text + m->key->text;
 	m->only = m->reason + strlen(m->reason) + 1;
 	return true;
+}
+
+void key_name(const struct conf_key *key, int nic, char *buf, size_t size)
+{
+	char name[KEY_LEN_MAX + 1], *mark;
+
+	for (const char *row = key_names; key >= keys; key--) {
+		strcpy(name + row[0], row + 1);
+		row += strlen(row + 1) + 2;
+	}
+	mark = strstr(name, ".N");
+	if (mark != NULL)
+		snprintf(buf, size, "%.*s.%d%s", (int)(mark - name), name, nic < 0 ? 0 : nic, mark + 2);
+	else
+		snprintf(buf, size, "%s", name);
 }
 
 void key_nearest(const char *name, char *buf, size_t size)
 {
 	const struct conf_key *best = NULL;
-	unsigned best_distance = UINT32_MAX;
-	char plain[KEY_LEN_MAX + 1];
-	const char *text, *mark;
-	int nic;
+	unsigned best_distance = 3 + (unsigned)strlen(name) / 6;
+	int nic = atoi(name + strcspn(name, "0123456789"));
 
-	buf[0] = '\0';
-	if (strlen(name) > KEY_LEN_MAX)
-		return;
-	nic = put_index(name, plain, sizeof(plain));
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		unsigned d = word_distance(plain, key_text + keys[i].name);
+	for (const struct conf_key *key = keys; key < keys + ARRAY_SIZE(keys); key++) {
+		unsigned d;
 
+		key_name(key, nic, buf, size);
+		d = word_distance(name, buf);
 		if (d < best_distance) {
 			best_distance = d;
-			best = &keys[i];
+			best = key;
 		}
 	}
-	if (best == NULL || best_distance > 2 + strlen(name) / 6)
+	buf[0] = '\0';
+	if (best == NULL || strlen(name) > KEY_LEN_MAX)
 		return;
-	text = key_text + best->name;
-	mark = best->flags & KEY_INDEXED ? strstr(text, ".N") : NULL;
-	if (mark != NULL)
-		snprintf(buf, size, "%.*s.%d%s", (int)(mark - text), text, nic < 0 ? 0 : nic, mark + 2);
-	else
-		snprintf(buf, size, "%s%s", text, best->flags & KEY_PREFIX ? "..." : "");
+	key_name(best, nic, buf, size);
+	if (best->flags & KEY_PREFIX)
+		strcat(buf, "...");
 }

@@ -251,7 +251,7 @@ const char *load_gids(struct load *l, const char *value)
 
 	c->ngroups = 0;
 	for (const char *p = value; (p = load_word(p, ",", word, sizeof(word))) != NULL;) {
-		if (!parse_uint(word, 0, l->m.key->max, &gid))
+		if (!parse_uint(word, 0, load_max(l), &gid))
 			return "must be numbers with commas between them";
 		if (c->ngroups == GIDS_MAX)
 			return "more groups than the runtime holds (GIDS_MAX)";

@@ -27,15 +27,16 @@ const char *list_next(const struct conf_list *list, const char *pair)
 /* Both spellings of the device keys feed one set of rules, so they are one key here. */
 static void put_name(const struct conf_match *m, int nic, char *buf, size_t size)
 {
-	const char *name = key_name(m->key), *mark = strstr(name, ".N");
 	unsigned kind = m->key->kind;
+	size_t n;
 
-	if (m->key->flags & KEY_INDEXED && mark != NULL)
-		snprintf(buf, size, "%.*s.%d%s", (int)(mark - name), name, nic, mark + 2);
-	else if (kind == KIND_DEVICES_ALLOW || kind == KIND_DEVICES_DENY)
+	if (kind == KIND_DEVICES_ALLOW || kind == KIND_DEVICES_DENY) {
 		snprintf(buf, size, "lxc.cgroup.devices.%s", kind == KIND_DEVICES_DENY ? "deny" : "allow");
-	else
-		snprintf(buf, size, "%s%s", name, m->rest != NULL ? m->rest : "");
+		return;
+	}
+	key_name(m->key, nic, buf, size);
+	n = strlen(buf);
+	snprintf(buf + n, size - n, "%s", m->rest != NULL ? m->rest : "");
 }
 
 void list_name(const char *key, char *buf, size_t size)
@@ -43,7 +44,7 @@ void list_name(const char *key, char *buf, size_t size)
 	struct conf_match m;
 
 	if (key_find(key, &m))
-		put_name(&m, m.nic < 0 ? 0 : m.nic, buf, size);
+		put_name(&m, m.nic, buf, size);
 	else
 		snprintf(buf, size, "%s", key);
 }

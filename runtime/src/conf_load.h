@@ -9,8 +9,7 @@
 
 #define VALUE_SHOWN_MAX 160             /* bytes of a value repeated in a message */
 
-enum conf_status { KEY_IMPLEMENTED, KEY_IGNORED, KEY_UNSUPPORTED };
-enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8 };
+enum { KEY_PREFIX = 1, KEY_INDEXED = 2, KEY_LEGACY = 4, KEY_LIST = 8, KEY_IGNORED = 16, KEY_UNSUPPORTED = 32 };
 
 enum conf_kind {                        /* one reader each, in conf_values.c and its neighbours */
 	KIND_ARCH, KIND_BACKEND, KIND_BOOL, KIND_CAPS, KIND_CGROUP, KIND_CGROUP2, KIND_COMMAND, KIND_CONSOLE, KIND_COUNT,
@@ -23,18 +22,15 @@ enum conf_kind {                        /* one reader each, in conf_values.c and
 };
 
 struct conf_key {                       /* one row of the generated table */
-	uint16_t name;                  /* offsets into the table's text */
-	uint16_t text;                  /* the reason; with KIND_ONLY and KIND_CHOICE the values follow it */
-	uint16_t field;                 /* offset in struct conf */
-	uint16_t modern;                /* row of the key a legacy name stands for */
-	uint32_t max;
-	uint8_t kind, status, flags;
+	uint16_t text;                  /* in key_text: the reason or the largest number; values may follow */
+	uint16_t field;                 /* offset in struct conf; the row a legacy name stands for */
+	uint8_t kind, flags;
 };
 
 /* A key as found in a line: its row, and what stood for `N` and `*` in it. */
 struct conf_match {
 	const struct conf_key *key;     /* the modern one */
-	const char *reason, *only;      /* only: strings, an empty one ends them */
+	const char *reason, *only;      /* reason: or the largest number; only: strings, an empty one ends them */
 	const char *rest;               /* behind a prefix, NULL otherwise */
 	bool legacy;
 	int nic;                        /* index written in the key, -1: none; then the one meant */
@@ -76,7 +72,7 @@ void load_line(struct load *l, char *line);
 
 /* conf_keys.c */
 bool key_find(const char *name, struct conf_match *m);
-const char *key_name(const struct conf_key *key);       /* as in the table, no * at its end */
+void key_name(const struct conf_key *key, int nic, char *buf, size_t size);    /* no * at its end */
 void key_nearest(const char *name, char *buf, size_t size);     /* "" when nothing is near */
 
 /* conf_list.c: a line that was good goes into the list */
@@ -85,6 +81,7 @@ void load_list(struct load *l, const struct conf_match *m, const char *value);
 /* conf_values.c: NULL, or why the value is refused; an empty value clears. */
 const char *load_value(struct load *l, const char *value);
 void *load_field(struct load *l);       /* where the key's value goes */
+uint32_t load_max(const struct load *l);        /* the key's largest number */
 
 /* conf_cgroup.c, conf_net.c: readers of the same kind */
 const char *load_device(struct load *l, const char *value, enum rule_verb verb);

@@ -2,6 +2,7 @@
 /* How each kind of value is read; which key is of which kind says runtime/keys.toml. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include "conf_load.h"
@@ -12,6 +13,11 @@ void *load_field(struct load *l)
 	size_t nic = l->m.nic > 0 ? (size_t)l->m.nic : 0;
 
 	return (char *)l->c + l->m.key->field + nic * sizeof(struct conf_nic);
+}
+
+uint32_t load_max(const struct load *l)
+{
+	return (uint32_t)strtoul(l->m.reason, NULL, 10);
 }
 
 static const char *keep_field(struct load *l, const char *value)
@@ -74,7 +80,7 @@ static const char *read_hostname(struct load *l, const char *value)
 
 static const char *not_in_range(struct load *l)
 {
-	return load_text(l, "must be a number from 0 to %u", l->m.key->max);
+	return load_text(l, "must be a number from 0 to %s", l->m.reason);
 }
 
 static const char *read_count(struct load *l, const char *value)
@@ -86,7 +92,7 @@ static const char *read_count(struct load *l, const char *value)
 		*count = -1;
 		return NULL;
 	}
-	if (!parse_uint(value, 0, l->m.key->max, &number))
+	if (!parse_uint(value, 0, load_max(l), &number))
 		return not_in_range(l);
 	*count = (int)number;
 	return NULL;
@@ -96,7 +102,7 @@ static const char *read_id(struct load *l, const char *value)
 {
 	uint64_t number = 0;
 
-	if (value[0] != '\0' && !parse_uint(value, 0, l->m.key->max, &number))
+	if (value[0] != '\0' && !parse_uint(value, 0, load_max(l), &number))
 		return not_in_range(l);
 	*(uint32_t *)load_field(l) = (uint32_t)number;
 	return NULL;
@@ -252,8 +258,8 @@ static const char *read_size(struct load *l, const char *value)
 	if (*value != '\0')
 		shift = 10 * (name_index(units, value) + 1);
 	if (n >= sizeof(digits) || (*value != '\0' && shift == 0) ||
-	    !parse_uint(digits, 0, l->m.key->max >> shift, &number))
-		return load_text(l, "must be auto or a size up to %u bytes, as 64KB", l->m.key->max);
+	    !parse_uint(digits, 0, load_max(l) >> shift, &number))
+		return load_text(l, "must be auto or a size up to %s bytes, as 64KB", l->m.reason);
 	*size = number << shift < 4096 ? 4096 : (uint32_t)(number << shift);
 	return NULL;
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from os.path import commonprefix
 from pathlib import Path
 
 from sampan.config.keys import Key, Table, default_path, load
@@ -44,7 +45,7 @@ def _literal(text: str) -> str:
 
 
 def c_table(table: Table) -> str:
-    """conf_keys.inc: `key_text`, all strings, and `keys`, sorted by name for a binary search."""
+    """conf_keys.inc: `key_names` and `keys`, both sorted by name, and `key_text`, all other strings."""
     rows = sorted(table.keys, key=lambda key: key.stem.encode())
     place = {key.name: index for index, key in enumerate(rows)}
     pool = _Pool()
@@ -52,33 +53,45 @@ def c_table(table: Table) -> str:
     text = "\n".join(f"\t/* {at:5} */ {_literal(row)}" for at, row in pool.rows)
     return (
         "/* Generated from keys.toml by sampan.config.keygen; not to be edited. */\n"
-        f"static const char key_text[] =\n{text};\n\n"
+        f"static const char key_names[] =\n{_names([key.stem for key in rows])};\n\n"
+        f"static const char key_text[] =\n{text or _literal('')};\n\n"
         f"static const struct conf_key keys[] = {{\n{''.join(entries)}}};\n"
     )
 
 
+def _names(names: list[str]) -> str:
+    """Each without the bytes it shares with the one before, whose number stands in front."""
+    lines = []
+    for before, name in zip(["", *names], names, strict=False):
+        shared = len(commonprefix([before, name]))
+        lines.append(f'\t"\\{shared:03o}" {_literal(name[shared:] + chr(0))}')
+    return "\n".join(lines)
+
+
 def _flags(key: Key) -> list[tuple[str, bool]]:
-    return [("KEY_PREFIX", key.prefix), ("KEY_INDEXED", key.indexed), ("KEY_LIST", key.list)]
+    return [
+        ("KEY_PREFIX", key.prefix),
+        ("KEY_INDEXED", key.indexed),
+        ("KEY_LIST", key.list),
+        ("KEY_LEGACY", bool(key.modern)),
+        ("KEY_IGNORED", key.status == "ignored"),
+        ("KEY_UNSUPPORTED", key.status == "unsupported"),
+    ]
 
 
 def _entry(key: Key, pool: _Pool, place: dict[str, int]) -> str:
     flags = [name for name, on in _flags(key) if on]
-    parts = [f".name = {pool.add(key.stem)}"]
+    parts = [f".flags = {' | '.join(flags) or 0}"]
     if key.modern:
-        flags.append("KEY_LEGACY")
-        parts.append(f".modern = {place[key.modern]}")
-    else:
-        parts.append(f".status = KEY_{(key.status or '').upper()}")
+        parts.append(f".field = {place[key.modern]}")
     if key.kind:
         parts.append(f".kind = KIND_{key.kind.upper()}")
     if key.field:
         parts.append(f".field = offsetof(struct conf, {key.field})")
     if key.max is not None:
-        parts.append(f".max = {key.max}u")
+        parts.append(f".text = {pool.add(str(key.max))}")
     if key.reason:
         parts.append(f".text = {pool.add(key.reason, *key.only, '')}")
-    if flags:
-        parts.append(f".flags = {' | '.join(flags)}")
     return f"\t{{ {', '.join(parts)} }},\n"
 
 

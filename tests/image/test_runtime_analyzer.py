@@ -28,6 +28,8 @@ KNOWN = {
     ("resolve.c", _DIRFD),
     ("tree.c", _DIRFD),
     ("clone.c", "core.uninitialized.Branch"),  # the list of keys ends with an empty one
+    ("conf_keys.c", "core.uninitialized.Assign"),  # there are as many names as keys
+    ("conf_keys.c", "core.UndefinedBinaryOperatorResult"),  # the same
     ("conf_mount.c", "core.CallAndMessage"),  # check_fields() has counted them
     ("conf_names.c", "core.UndefinedBinaryOperatorResult"),  # the list of names ends with an empty one
     ("conf_net.c", "core.UndefinedBinaryOperatorResult"),  # the same

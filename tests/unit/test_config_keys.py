@@ -120,14 +120,19 @@ def test_not_utf8_and_missing(tmp_path: Path) -> None:
 
 
 def entries(c: str) -> tuple[bytes, list[dict[str, str]]]:
-    """Reads the generated file back: the string array, and the fields of each entry."""
+    """Reads the generated file back: the string array, and the fields of each entry, its name among them."""
     literals = re.findall(r'^\t/\* +(\d+) \*/ "(.*)";?$', c, re.MULTILINE)
     data = b""
     for at, literal in literals:
         assert len(data) == int(at)
         data += re.sub(r"\\(000|.)", lambda found: "\0" if found[1] == "000" else found[1], literal).encode()
     rows = re.findall(r"^\t\{ (.*) \},$", c, re.MULTILINE)
-    return data, [dict(field.removeprefix(".").split(" = ") for field in row.split(", .")) for row in rows]
+    found = [dict(field.removeprefix(".").split(" = ") for field in row.split(", .")) for row in rows]
+    name = ""
+    names = re.findall(r'^\t"\\([0-7]{3})" "(.*)\\000";?$', c, re.MULTILINE)
+    for (shared, rest), entry in zip(names, found, strict=True):
+        entry["name"] = name = name[: int(shared, 8)] + rest
+    return data, found
 
 
 def string(data: bytes, at: int) -> str:
@@ -136,12 +141,15 @@ def string(data: bytes, at: int) -> str:
 
 def test_generated_table_is_sorted_and_leads_back_to_the_keys() -> None:
     data, rows = entries(keygen.c_table(TABLE))
-    names = [string(data, int(row["name"])) for row in rows]
+    names = [row["name"] for row in rows]
     assert names == sorted(names, key=str.encode) and set(names) == {key.stem for key in TABLE.keys}
     for name, entry in zip(names, rows, strict=True):
         key = TABLE.by_name.get(name) or TABLE.by_name[name + "*"]
         if key.modern:
-            assert names[int(entry["modern"])] == TABLE.modern(key).stem
+            assert names[int(entry["field"])] == TABLE.modern(key).stem
+        assert len(name) < 64 and ("KEY_UNSUPPORTED" in entry["flags"]) == (key.status == "unsupported")
+        if key.max is not None:
+            assert string(data, int(entry["text"])) == str(key.max)
         if key.reason:
             at = int(entry["text"])
             texts = data[at:].split(b"\0\0")[0].decode().split("\0")
