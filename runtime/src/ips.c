@@ -3,10 +3,9 @@
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include "ips.h"
 #include "netlink.h"
-#include "util.h"
+#include "path.h"
 
 enum { LOOPBACK = 1 };                  /* the first interface of every network namespace */
 
@@ -31,11 +30,9 @@ void ips_of(pid_t pid, struct ips *ips)
 	const struct ifaddrmsg all = { 0 };
 	CLEAN_FD int ns = -1, fd = -1;
 	struct nl_msg m;
-	char path[40];
 
 	ips->n = 0;
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	ns = open_path(O_RDONLY, "/proc/%d/ns/net", pid);
 	fd = ns < 0 ? -1 : nl_open(ns);
 	nl_begin(&m, RTM_GETADDR, NLM_F_DUMP, &all, sizeof(all));
 	if (fd >= 0)

@@ -52,13 +52,11 @@ int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, c
 static int reopen(int dst, const struct stat *want)
 {
 	char path[PATH_LEN_MAX], up[PATH_LEN_MAX];
-	ssize_t n = readlink(fd_path(dst).s, path, sizeof(path) - 1);
 	CLEAN_FD int fd = -1;
 	struct stat st;
 
-	if (n < 0)
+	if (fd_name(dst, path, sizeof(path)) < 0)
 		return err_set("find a mount point");
-	path[n] = '\0';
 	fd = openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES) {        /* a user namespace's root has no right to the folders above */
 		snprintf(up, sizeof(up), "..%s", strrchr(path, '/'));
@@ -93,7 +91,7 @@ int mnt_flags(const char *place, unsigned long flags)
 static int flags_below(int top, unsigned long flags)
 {
 	char path[PATH_LEN_MAX], place[PATH_LEN_MAX];
-	ssize_t n = readlink(fd_path(top).s, path, sizeof(path) - 1);
+	long n = fd_name(top, path, sizeof(path));
 	struct lines l CLEAN_LINES;
 
 	l.fd = -1;
@@ -281,17 +279,16 @@ static bool in_process(int dst)
 {
 	char path[PATH_LEN_MAX];
 	struct statfs fs;
-	ssize_t n;
 	char *p;
 
 	if (fstatfs(dst, &fs) == 0 && fs.f_type != FS_PROC)
 		return false;
-	n = readlink(fd_path(dst).s, path, sizeof(path) - 1);
-	path[n < 0 ? 0 : n] = '\0';
+	if (fd_name(dst, path, sizeof(path)) < 0)
+		return true;
 	for (p = path; (p = strstr(p, "/proc/")) != NULL; p += 5)
 		if (p[6] >= '1' && p[6] <= '9')
 			return true;
-	return n < 0;
+	return false;
 }
 
 static int mount_entry(int root, const struct conf_mount *m, const char *inside)

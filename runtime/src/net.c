@@ -2,10 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
 #include "hooks.h"
 #include "net.h"
-#include "util.h"
+#include "path.h"
 
 /* From now on it can be lost: what brings it home is written down, its namespace kept. */
 static int take(struct nic_job *j, pid_t pid, int statedir, struct state *st)
@@ -76,16 +75,12 @@ int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st)
 {
 	CLEAN_FD int ns = -1, host = -1, in = -1;
 	struct nic_job j = { .conf = conf, .undo = &st->net };
-	char path[32];
 
 	if (!(conf->spaces & CLONE_NEWNET) || !any(conf))
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	if (ns < 0 && (errno == ENOENT || errno == ESRCH))
-		return 1;
+	ns = open_path(O_RDONLY, "/proc/%d/ns/net", pid);
 	if (ns < 0)
-		return err_set("open %s", path);
+		return errno == ENOENT || errno == ESRCH ? 1 : -1;
 	if ((host = nl_open(-1)) < 0 || (in = nl_open(ns)) < 0)
 		return -1;
 	st->net.ns = net_ns();

@@ -106,13 +106,10 @@ int nodes_make(int dev, const struct devlist *l)
 
 int nodes_root(const struct task *init)
 {
-	char path[32];
-	CLEAN_FD int fd = -1;
+	CLEAN_FD int fd = open_path(O_PATH | O_DIRECTORY, "/proc/%d/root", init->pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/root", init->pid);
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return err_set("open %s", path);
+		return -1;
 	if (!task_alive(init))          /* looked up by pid: was it still that process? */
 		return err_plain("the container has just ended");
 	return take_fd(&fd);

@@ -6,31 +6,27 @@
 #include <string.h>
 #include "feat.h"
 #include "nsenter.h"
+#include "path.h"
 #include "sys.h"
 
 static bool same_ns(const char *file, int fd)
 {
 	char path[40], ours[64], theirs[64];
-	ssize_t n, m;
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
 	n = readlink(path, ours, sizeof(ours));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	m = readlink(path, theirs, sizeof(theirs));
-	return n > 0 && n == m && memcmp(ours, theirs, (size_t)n) == 0;
+	return n > 0 && fd_name(fd, theirs, sizeof(theirs)) == n && memcmp(ours, theirs, (size_t)n) == 0;
 }
 
 /* Its root directory, where its mount namespace is wanted. */
 static int open_root(struct ns_set *a, const struct task *init)
 {
-	char path[32];
-
 	a->root = -1;
 	if (!(a->wanted & CLONE_NEWNS))
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/root", init->pid);
-	a->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return a->root < 0 ? err_set("open %s", path) : 0;
+	a->root = open_path(O_PATH | O_DIRECTORY, "/proc/%d/root", init->pid);
+	return a->root < 0 ? -1 : 0;
 }
 
 int ns_open(struct ns_set *a, const struct task *init)
@@ -38,17 +34,14 @@ int ns_open(struct ns_set *a, const struct task *init)
 	if (open_root(a, init) < 0)
 		return -1;
 	for (int i = 0; i < NS_KINDS; i++) {
-		char path[48];
-
 		a->ns[i] = -1;
 		if (!(a->wanted & (int)space_table[i].flag))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", init->pid, space_table[i].file);
-		a->ns[i] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		a->ns[i] = open_path(O_RDONLY, "/proc/%d/ns/%s", init->pid, space_table[i].file);
 		if (a->ns[i] < 0 && errno == ENOENT)
 			continue;               /* a kernel without this kind */
 		if (a->ns[i] < 0)
-			return err_set("open %s", path);
+			return -1;
 		if (same_ns(space_table[i].file, a->ns[i])) {
 			close(a->ns[i]);
 			a->ns[i] = -1;

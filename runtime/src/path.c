@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 #include "limits.h"
 #include "path.h"
 #include "sys.h"
-#include "util.h"
 
 enum { DEPTH_MAX = 48, LINKS_MAX = 40, RACES_MAX = 64 };
 
@@ -25,6 +25,28 @@ struct fdpath fd_path(int fd)
 
 	snprintf(p.s, sizeof(p.s), "/proc/self/fd/%d", fd);
 	return p;
+}
+
+int open_path(int flags, const char *fmt, ...)
+{
+	char path[PATH_LEN_MAX];
+	va_list ap;
+	int fd;
+
+	va_start(ap, fmt);
+	vsnprintf(path, sizeof(path), fmt, ap);
+	va_end(ap);
+	fd = openat(AT_FDCWD, path, flags | O_CLOEXEC);
+	return fd < 0 ? err_set("open %s", path) : fd;
+}
+
+long fd_name(int fd, char *buf, size_t size)
+{
+	ssize_t n = readlink(fd_path(fd).s, buf, size - 1);
+
+	if (n >= 0)
+		buf[n] = '\0';
+	return (long)n;
 }
 
 static void walk_pop_to(struct walk *w, unsigned n)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "util.h"
 
 /* An O_PATH descriptor; `flags` may add O_DIRECTORY. -1 and errno. */
 int root_open(int root, const char *path, int flags);
@@ -25,6 +26,12 @@ struct fdpath {
 	char s[32];
 };
 struct fdpath fd_path(int fd);
+
+/* Opens the path that `fmt` makes, of a process in /proc and the like; -1, the error set and errno. */
+PRINTF(2, 3) int open_path(int flags, const char *fmt, ...);
+
+/* The path of what the descriptor is; -1 and errno. */
+long fd_name(int fd, char *buf, size_t size);
 
 /* Reads a small file; the text ends in NUL. Bytes read, or -1 and errno. */
 long read_small(int dir, const char *path, char *buf, size_t size);

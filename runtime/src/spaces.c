@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "path.h"
 #include "spaces.h"
 #include "sys.h"
 
@@ -12,7 +13,6 @@ enum { NS = 1000000000 };
 
 static int open_space(const char *file, const char *from)
 {
-	char path[48];
 	struct state st;
 	uint64_t pid;
 	int rc = 1;
@@ -27,8 +27,7 @@ static int open_space(const char *file, const char *from)
 		errno = ESRCH;
 		return -1;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, file);
-	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	return open_path(O_RDONLY, "/proc/%d/ns/%s", (int)pid, file);
 }
 
 static int share(const struct space *space, const char *from)
@@ -68,12 +67,10 @@ int spaces_enter(const struct conf *c, int home[NS_KINDS])
 	memset(home, -1, NS_KINDS * sizeof(*home));
 	for (int i = 0; i < NS_KINDS; i++) {
 		bool makes = space_table[i].flag & c->spaces & SPACE_TIME;
-		char path[32];
 
 		if (!c->share[i] && !makes)
 			continue;
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", space_table[i].file);
-		home[i] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+		home[i] = open_path(O_RDONLY, "/proc/self/ns/%s", space_table[i].file);
 		if ((makes ? new_time(c) : share(&space_table[i], c->share[i])) < 0)
 			return -1;
 	}

@@ -17,12 +17,8 @@ static const char space_words[NS_FDS][8] = { "cgroup", "ipc", "mnt", "net", "pid
 /* The stop hooks get the namespaces, which would be gone with their last process. */
 static void keep_spaces(struct start *s)
 {
-	char path[48];
-
-	for (int i = 0; i < NS_FDS; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", s->pid, space_words[i]);
-		s->spaces[i] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	}
+	for (int i = 0; i < NS_FDS; i++)
+		s->spaces[i] = open_path(O_RDONLY, "/proc/%d/ns/%s", s->pid, space_words[i]);
 }
 
 /* The variables are those of version 1, the arguments of version 0. */
@@ -89,7 +85,6 @@ int stage_mount(enum hook_stage stage, int root)
 {
 	char where[PATH_LEN_MAX + 24] = "LXC_ROOTFS_MOUNT=/";
 	const struct hook_more more = { .env = { where } };
-	ssize_t n;
 
 	if (!hooks_any(stage))
 		return 0;
@@ -98,9 +93,7 @@ int stage_mount(enum hook_stage stage, int root)
 		       err_set("cut mount propagation to the host") : hooks_run(stage, NULL);
 	if (chdir("/") < 0)
 		return err_set("chdir /");
-	n = readlink(fd_path(root).s, where + 17, sizeof(where) - 18);
-	if (n > 0)
-		where[17 + n] = '\0';
+	fd_name(root, where + 17, sizeof(where) - 17);
 	return hooks_run(stage, &more);
 }
 

@@ -110,7 +110,7 @@ int userns_prepare(struct start *s)
 
 static int write_map(pid_t pid, const char *file, const struct conf *c, unsigned kind)
 {
-	char path[32], text[IDMAPS_MAX * 36];
+	char text[IDMAPS_MAX * 36];
 	CLEAN_FD int fd = -1;
 	int n = 0;
 
@@ -118,19 +118,16 @@ static int write_map(pid_t pid, const char *file, const struct conf *c, unsigned
 		if (c->idmap[i].kinds & kind)
 			n += snprintf(text + n, sizeof(text) - (size_t)n, "%u %u %u\n", c->idmap[i].inside,
 				      c->idmap[i].outside, c->idmap[i].count);
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-	fd = openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 || write(fd, text, (size_t)n) != n ? err_set("lxc.idmap: write %s", path) : 0;
+	fd = open_path(O_WRONLY, "/proc/%d/%s", pid, file);
+	return fd < 0 || write(fd, text, (size_t)n) != n ? err_set("lxc.idmap: write /proc/%d/%s", pid, file) : 0;
 }
 
 static int set_owners(const struct start *s, int tree, const char *idmap, const char *what)
 {
-	CLEAN_FD int ns = -1;
-	char own[32];
+	CLEAN_FD int ns = idmap[0] == '/' ? open_path(O_RDONLY, "%s", idmap) :
+					    open_path(O_RDONLY, "/proc/%d/ns/user", s->pid);
 
-	snprintf(own, sizeof(own), "/proc/%d/ns/user", s->pid);
-	ns = openat(AT_FDCWD, idmap[0] == '/' ? idmap : own, O_RDONLY | O_CLOEXEC);
-	return ns < 0 ? err_set("open %s", idmap) : mnt_owners(tree, ns, what);
+	return ns < 0 ? -1 : mnt_owners(tree, ns, what);
 }
 
 static int set_trees(struct start *s)
