@@ -184,11 +184,7 @@ static const char stages[] = "pre-start\0pre-mount\0mount\0autodev\0start-host\0
 
 const char *hook_word(enum hook_stage stage)
 {
-	const char *word = stages;
-
-	while (stage-- > 0)
-		word += strlen(word) + 1;
-	return word;
+	return word_at(stages, stage);
 }
 
 int hook_stage(const char *word)

@@ -132,6 +132,8 @@ void *load_field(struct load *l);       /* what the key of the line fills */
 
 /* conf_names.c: -1 when the name is unknown */
 int name_index(const char *names, const char *name);    /* in "A\0B\0", whatever the case */
+int word_index(const char *words, const char *word);    /* the very same letters */
+const char *word_at(const char *words, unsigned index);
 int rlimit_number(const char *name);
 int capability_number(const char *name);
 int signal_number(const char *name);

@@ -10,52 +10,36 @@ enum { SOURCE, TARGET, TYPE, OPTIONS, DUMP, PASS, FIELDS };
 
 #define SPLIT_MAX (FIELDS + 2)          /* enough to see what is too much */
 
-static const struct {
-	char name[14];
-	bool clear;
-	unsigned flag;
-} flags[] = {
-	{ "defaults", false, 0 }, { "ro", false, MS_RDONLY }, { "rw", true, MS_RDONLY },
-	{ "nosuid", false, MS_NOSUID }, { "suid", true, MS_NOSUID },
-	{ "nodev", false, MS_NODEV }, { "dev", true, MS_NODEV },
-	{ "noexec", false, MS_NOEXEC }, { "exec", true, MS_NOEXEC },
-	{ "sync", false, MS_SYNCHRONOUS }, { "async", true, MS_SYNCHRONOUS },
-	{ "dirsync", false, MS_DIRSYNC }, { "remount", false, MS_REMOUNT },
-	{ "mand", false, MS_MANDLOCK }, { "nomand", true, MS_MANDLOCK },
-	{ "noatime", false, MS_NOATIME }, { "atime", true, MS_NOATIME },
-	{ "nodiratime", false, MS_NODIRATIME }, { "diratime", true, MS_NODIRATIME },
-	{ "relatime", false, MS_RELATIME }, { "norelatime", true, MS_RELATIME },
-	{ "strictatime", false, MS_STRICTATIME }, { "nostrictatime", true, MS_STRICTATIME },
-	{ "bind", false, MS_BIND }, { "rbind", false, MS_BIND | MS_REC },
-};
+#define CLEAR           0x80000000u     /* no MS_* */
+#define PROPAGATION     (MS_PRIVATE | MS_SHARED | MS_SLAVE | MS_UNBINDABLE)
 
-static const struct {
-	char name[14];
-	unsigned flag;
-} propagations[] = {
-	{ "private", MS_PRIVATE }, { "rprivate", MS_PRIVATE | MS_REC },
-	{ "shared", MS_SHARED }, { "rshared", MS_SHARED | MS_REC },
-	{ "slave", MS_SLAVE }, { "rslave", MS_SLAVE | MS_REC },
-	{ "unbindable", MS_UNBINDABLE }, { "runbindable", MS_UNBINDABLE | MS_REC },
+static const char option_names[] =
+	"defaults\0ro\0rw\0nosuid\0suid\0nodev\0dev\0noexec\0exec\0sync\0async\0dirsync\0remount\0mand\0nomand\0"
+	"noatime\0atime\0nodiratime\0diratime\0relatime\0norelatime\0strictatime\0nostrictatime\0bind\0rbind\0"
+	"private\0rprivate\0shared\0rshared\0slave\0rslave\0unbindable\0runbindable\0";
+
+static const uint32_t option_flags[] = {        /* of these */
+	0, MS_RDONLY, CLEAR | MS_RDONLY, MS_NOSUID, CLEAR | MS_NOSUID, MS_NODEV, CLEAR | MS_NODEV,
+	MS_NOEXEC, CLEAR | MS_NOEXEC, MS_SYNCHRONOUS, CLEAR | MS_SYNCHRONOUS, MS_DIRSYNC, MS_REMOUNT,
+	MS_MANDLOCK, CLEAR | MS_MANDLOCK, MS_NOATIME, CLEAR | MS_NOATIME, MS_NODIRATIME,
+	CLEAR | MS_NODIRATIME, MS_RELATIME, CLEAR | MS_RELATIME, MS_STRICTATIME,
+	CLEAR | MS_STRICTATIME, MS_BIND, MS_BIND | MS_REC,
+	MS_PRIVATE, MS_PRIVATE | MS_REC, MS_SHARED, MS_SHARED | MS_REC, MS_SLAVE, MS_SLAVE | MS_REC,
+	MS_UNBINDABLE, MS_UNBINDABLE | MS_REC,
 };
 
 static bool flag_option(const char *option, struct conf_mount *m)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		if (strcmp(option, flags[i].name) != 0)
-			continue;
-		if (flags[i].clear)
-			m->flags &= ~(unsigned long)flags[i].flag;
-		else
-			m->flags |= flags[i].flag;
-		return true;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(propagations); i++)
-		if (strcmp(option, propagations[i].name) == 0) {
-			m->propagation = propagations[i].flag;
-			return true;
-		}
-	return false;
+	int index = word_index(option_names, option);
+	uint32_t flag = index < 0 ? 0 : option_flags[index];
+
+	if (flag & PROPAGATION)
+		m->propagation = flag;
+	else if (flag & CLEAR)
+		m->flags &= ~(unsigned long)flag;
+	else
+		m->flags |= flag;
+	return index >= 0;
 }
 
 /* LXC's own options. Returns whether it was one, and in `why` what is wrong with it. */
@@ -79,17 +63,17 @@ static bool lxc_option(struct load *l, const char *option, struct conf_mount *m,
 	return true;
 }
 
-const char *load_options(struct load *l, const char *options, struct conf_mount *m)
+const char *load_options(struct load *l, const char *list, struct conf_mount *m)
 {
 	char data[CONF_LINE_MAX + 1] = "", option[CONF_LINE_MAX + 1];
 	const char *why = NULL;
 	size_t used = 0;
 
-	while (*options != '\0' && why == NULL) {
-		size_t n = strcspn(options, ",");
+	while (*list != '\0' && why == NULL) {
+		size_t n = strcspn(list, ",");
 
-		snprintf(option, sizeof(option), "%.*s", (int)n, options);
-		options += n + (options[n] == ',');
+		snprintf(option, sizeof(option), "%.*s", (int)n, list);
+		list += n + (list[n] == ',');
 		if (n == 0 || flag_option(option, m) || lxc_option(l, option, m, &why))
 			continue;
 		if (used + n + 2 > sizeof(data))
@@ -109,15 +93,8 @@ static unsigned split(char *text, char *field[SPLIT_MAX])
 {
 	unsigned n = 0;
 
-	while (n < SPLIT_MAX) {
-		text += strspn(text, " \t");
-		if (*text == '\0')
-			break;
-		field[n++] = text;
-		text += strcspn(text, " \t");
-		if (*text != '\0')
-			*text++ = '\0';
-	}
+	while (n < SPLIT_MAX && (field[n] = strtok_r(text, " \t", &text)) != NULL)
+		n++;
 	return n;
 }
 

@@ -6,12 +6,29 @@
 #include "conf_load.h"
 
 /* Index of `name` in a row of NUL-terminated names that an empty one ends; -1: not there. */
-int name_index(const char *names, const char *name)
+static int index_of(const char *names, const char *name, int (*compare)(const char *, const char *))
 {
 	for (int i = 0; *names != '\0'; i++, names += strlen(names) + 1)
-		if (strcasecmp(names, name) == 0)
+		if (compare(names, name) == 0)
 			return i;
 	return -1;
+}
+
+int name_index(const char *names, const char *name)
+{
+	return index_of(names, name, strcasecmp);
+}
+
+int word_index(const char *words, const char *word)
+{
+	return index_of(words, word, strcmp);
+}
+
+const char *word_at(const char *words, unsigned index)
+{
+	while (index-- > 0)
+		words += strlen(words) + 1;
+	return words;
 }
 
 int capability_number(const char *name)
@@ -49,20 +66,7 @@ int log_level_number(const char *text)
 	return parse_uint(text, 0, 8, &number) ? (int)number : name_index(names, text);
 }
 
-static const struct {
-	char name[8];
-	uint8_t number;
-} signals[] = {
-	{ "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ILL", SIGILL },
-	{ "ABRT", SIGABRT }, { "FPE", SIGFPE }, { "KILL", SIGKILL }, { "SEGV", SIGSEGV },
-	{ "PIPE", SIGPIPE }, { "ALRM", SIGALRM }, { "TERM", SIGTERM }, { "USR1", SIGUSR1 },
-	{ "USR2", SIGUSR2 }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT }, { "STOP", SIGSTOP },
-	{ "TSTP", SIGTSTP }, { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU }, { "TRAP", SIGTRAP },
-	{ "BUS", SIGBUS }, { "STKFLT", SIGSTKFLT }, { "URG", SIGURG }, { "XCPU", SIGXCPU },
-	{ "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },
-	{ "WINCH", SIGWINCH }, { "IO", SIGIO }, { "POLL", SIGPOLL }, { "PWR", SIGPWR },
-	{ "SYS", SIGSYS },
-};
+_Static_assert(SIGHUP == 1 && SIGUSR1 == 10 && SIGCHLD == 17 && SIGIO == 29 && SIGSYS == 31, "names of signals");
 
 /* The kernel's real-time signals, 34 to 64 as programs count them: libc keeps the first few. */
 static int realtime(const char *name)
@@ -84,16 +88,20 @@ static int realtime(const char *name)
 
 int signal_number(const char *name)
 {
+	static const char names[] =     /* in the order of asm-generic/signal.h */
+		"HUP\0INT\0QUIT\0ILL\0TRAP\0ABRT\0BUS\0FPE\0KILL\0USR1\0SEGV\0USR2\0PIPE\0ALRM\0TERM\0"
+		"STKFLT\0CHLD\0CONT\0STOP\0TSTP\0TTIN\0TTOU\0URG\0XCPU\0XFSZ\0VTALRM\0PROF\0WINCH\0IO\0"
+		"PWR\0SYS\0";
 	uint64_t number;
+	int index;
 
 	if (parse_uint(name, 1, 64, &number))
 		return (int)number;
 	if (strncmp(name, "SIG", 3) != 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		if (strcmp(signals[i].name, name + 3) == 0)
-			return signals[i].number;
-	return realtime(name + 3);
+	name += 3;
+	index = word_index(names, strcmp(name, "POLL") == 0 ? "IO" : name);
+	return index < 0 ? realtime(name) : index + 1;
 }
 
 enum conf_arch arch_of(const char *name)

@@ -10,11 +10,7 @@ static const char types[] = "empty\0none\0veth\0macvlan\0ipvlan\0vlan\0phys\0";
 
 const char *net_type_word(enum net_type type)
 {
-	const char *word = types;
-
-	while (type-- > NET_EMPTY)
-		word += strlen(word) + 1;
-	return word;
+	return word_at(types, type - NET_EMPTY);
 }
 
 /*
@@ -111,15 +107,10 @@ const char *load_nic_clear(struct load *l, const char *value)
 
 const char *load_nic_type(struct load *l, const char *value)
 {
-	enum net_type type = NET_EMPTY;
-	const char *word = types;
+	int index = word_index(types, value);
 
-	while (*word != '\0' && strcmp(word, value) != 0) {
-		word += strlen(word) + 1;
-		type++;
-	}
-	nic_of(l)->type = value[0] == '\0' ? NET_UNSET : *word != '\0' ? type : NET_EMPTY;
-	if (*word != '\0' || value[0] == '\0')
+	nic_of(l)->type = value[0] == '\0' ? NET_UNSET : index < 0 ? NET_EMPTY : NET_EMPTY + (unsigned)index;
+	if (index >= 0 || value[0] == '\0')
 		return NULL;
 	return "must be a network type: empty, none, veth, macvlan, ipvlan, vlan or phys";
 }
@@ -147,17 +138,10 @@ const char *load_nic_name(struct load *l, const char *value)
 
 const char *load_choice(struct load *l, const char *value)
 {
-	uint8_t *field = load_field(l), index = 0;
+	int index = word_index(l->m.only, value);
 
-	*field = 0;
-	if (value[0] == '\0')
-		return NULL;
-	for (const char *p = l->m.only; *p != '\0'; p += strlen(p) + 1, index++)
-		if (strcmp(p, value) == 0) {
-			*field = index;
-			return NULL;
-		}
-	return l->m.reason;
+	*(uint8_t *)load_field(l) = index < 0 ? 0 : (uint8_t)index;
+	return index < 0 && value[0] != '\0' ? l->m.reason : NULL;
 }
 
 static int hex(char c)

@@ -89,22 +89,22 @@ const char *load_idmap(struct load *l, const char *value)
 /* [-]NUMBER and its unit. */
 const char *load_offset(struct load *l, const char *value)
 {
+	enum { DIGITS_MAX = 23 };
 	static const char units[] = "h\0m\0s\0ms\0us\0ns\0";
 	static const int64_t ns[] = { INT64_C(3600000000000), INT64_C(60000000000), 1000000000, 1000000, 1000, 1 };
-	size_t sign = value[0] == '-' || value[0] == '+', n = strspn(value + sign, "0123456789");
-	int unit = name_index(units, value + sign + n + strspn(value + sign + n, " "));
-	char digits[24] = "";
-	uint64_t number;
+	const char *text = value + (value[0] == '-' || value[0] == '+');
+	int64_t *offset = load_field(l);
+	uint64_t number = 0;
+	size_t n = parse_digits(text, INT64_MAX, &number);
+	int unit = name_index(units, text + n + strspn(text + n, " "));
 
 	if (value[0] == '\0') {
-		*(int64_t *)load_field(l) = 0;
+		*offset = 0;
 		return NULL;
 	}
-	if (n < sizeof(digits))
-		memcpy(digits, value + sign, n);
-	if (unit < 0 || !parse_uint(digits, 0, (uint64_t)(INT64_MAX / ns[unit]), &number))
+	if (unit < 0 || n == 0 || n > DIGITS_MAX || number > (uint64_t)(INT64_MAX / ns[unit]))
 		return "must be a number and h, m, s, ms, us or ns, as -90s";
-	*(int64_t *)load_field(l) = value[0] == '-' ? -(int64_t)number * ns[unit] : (int64_t)number * ns[unit];
+	*offset = (value[0] == '-' ? -(int64_t)number : (int64_t)number) * ns[unit];
 	return NULL;
 }
 

@@ -120,11 +120,8 @@ static const char *read_bool(struct load *l, const char *value)
 
 static const char *read_only(struct load *l, const char *value)
 {
-	if (value[0] == '\0')
+	if (value[0] == '\0' || word_index(l->m.only, value) >= 0)
 		return NULL;
-	for (const char *p = l->m.only; *p != '\0'; p += strlen(p) + 1)
-		if (strcmp(p, value) == 0)
-			return NULL;
 	return load_text(l, "not supported: %s", l->m.reason);
 }
 
@@ -243,22 +240,21 @@ static const char *read_devices_deny(struct load *l, const char *value)
 /* "auto", or bytes with KB, MB or GB behind them (of 1024); a page at least. */
 static const char *read_size(struct load *l, const char *value)
 {
+	enum { DIGITS_MAX = 11 };
 	static const char units[] = "KB\0MB\0GB\0";
-	size_t n = strspn(value, "0123456789");
-	uint32_t *size = load_field(l);
-	char digits[12];
+	uint32_t *size = load_field(l), max = load_max(l);
 	uint64_t number;
+	size_t n;
 	int shift = 0;
 
 	*size = strcmp(value, "auto") == 0 ? 131072 : 0;
 	if (value[0] == '\0' || *size != 0)
 		return NULL;
-	snprintf(digits, sizeof(digits), "%.*s", (int)n, value);
+	n = parse_digits(value, max, &number);
 	value += n + (value[n] == ' ');
 	if (*value != '\0')
 		shift = 10 * (name_index(units, value) + 1);
-	if (n >= sizeof(digits) || (*value != '\0' && shift == 0) ||
-	    !parse_uint(digits, 0, load_max(l) >> shift, &number))
+	if (n == 0 || n > DIGITS_MAX || (*value != '\0' && shift == 0) || number > max >> shift)
 		return load_text(l, "must be auto or a size up to %s bytes, as 64KB", l->m.reason);
 	*size = number << shift < 4096 ? 4096 : (uint32_t)(number << shift);
 	return NULL;

@@ -6,6 +6,7 @@
 
 #define MAJOR_MAX 4095u                 /* dev_t: 12 bits major, 20 bits minor */
 #define MINOR_MAX 1048575u
+#define DIGITS_MAX 11u                  /* the kernel reads no more */
 
 void rules_init(struct dev_rules *r)
 {
@@ -17,26 +18,18 @@ void rules_init(struct dev_rules *r)
 /* One of the two numbers: `*` or decimal digits up to `end`. Returns what follows it. */
 static const char *parse_number(const char *text, char end, uint32_t max, uint32_t *number)
 {
-	char digits[12];
 	uint64_t value;
 	size_t n;
-	const char *stop = strchr(text, end);
 
-	if (stop == NULL)
-		return NULL;
-	n = (size_t)(stop - text);
-	if (n == 1 && *text == '*') {
+	if (text[0] == '*' && text[1] == end) {
 		*number = DEV_ANY;
-		return stop + 1;
+		return text + 2;
 	}
-	if (n >= sizeof(digits))
-		return NULL;
-	memcpy(digits, text, n);
-	digits[n] = '\0';
-	if (!parse_uint(digits, 0, max, &value))
+	n = parse_digits(text, max, &value);
+	if (n == 0 || n > DIGITS_MAX || text[n] != end)
 		return NULL;
 	*number = (uint32_t)value;
-	return stop + 1;
+	return text + n + 1;
 }
 
 static const char *parse_access(const char *text, uint8_t *access)

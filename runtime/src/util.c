@@ -115,20 +115,28 @@ bool write_all(int fd, const char *text, size_t size)
 	return true;
 }
 
-bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+size_t parse_digits(const char *text, uint64_t max, uint64_t *value)
 {
 	uint64_t sum = 0;
+	size_t n = 0;
 
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		uint64_t digit = (uint64_t)(unsigned char)*text - '0';
+	for (; text[n] >= '0' && text[n] <= '9'; n++) {
+		uint64_t digit = (uint64_t)(text[n] - '0');
 
-		if (digit > 9 || digit > max || sum > (max - digit) / 10)
-			return false;
+		if (digit > max || sum > (max - digit) / 10)
+			return 0;
 		sum = sum * 10 + digit;
 	}
-	if (sum < min)
+	*value = sum;
+	return n;
+}
+
+bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	uint64_t sum;
+	size_t n = parse_digits(text, max, &sum);
+
+	if (n == 0 || text[n] != '\0' || sum < min)
 		return false;
 	*value = sum;
 	return true;

@@ -54,6 +54,9 @@ static inline int take_fd(int *fd)
 	return value;
 }
 
+/* How many digits the string begins with; 0: none, or their number is above `max`. */
+size_t parse_digits(const char *text, uint64_t max, uint64_t *value);
+
 /* The whole string is a decimal number in [min, max]: no sign, blank, hex or wrap. */
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
