@@ -10,6 +10,7 @@
 #include "lines.h"
 #include "state.h"
 #include "tree.h"
+#include "words.h"
 
 /* ---- the folder ----------------------------------------------------------------- */
 
@@ -81,14 +82,6 @@ void clone_source(struct ctr *ctr, const char *name, const char *lxcpath, bool r
 
 /* ---- the configuration ------------------------------------------------------------- */
 
-static bool is_key(const char *line, size_t n, const char *keys)
-{
-	for (; *keys; keys += strlen(keys) + 1)
-		if (strlen(keys) == n && memcmp(line, keys, n) == 0)
-			return true;
-	return false;
-}
-
 /* LXC's own prefix, so that people see what it is. */
 static void put_mac(FILE *out)
 {
@@ -120,9 +113,9 @@ static void put_line(FILE *out, const char *line, const struct clone_edit *edit,
 	const char *key = line + strspn(line, " \t"), *value = strchr(line, '=');
 	size_t n = strcspn(key, " \t=");
 
-	if (value && *key != '#' && edit->rootfs && is_key(key, n, root))
+	if (value && *key != '#' && edit->rootfs && word_index(root, key, n) >= 0)
 		return;
-	if (value && edit->utsname && is_key(key, n, name)) {
+	if (value && edit->utsname && word_index(name, key, n) >= 0) {
 		*named = true;
 		fprintf(out, "%.*s= %s\n", (int)(value - line), line, edit->utsname);
 	} else if (value && edit->new_macs && *key != '#' && n > 7 &&

@@ -32,8 +32,11 @@ static const char *device_wrong(const char *value, enum rule_verb verb)
 	return rules_apply(&scratch, verb, value);
 }
 
-const char *load_device(struct load *l, const char *value, enum rule_verb verb)
+const char *load_device(struct load *l, const char *value)
 {
+	unsigned kind = l->m.key->kind;
+	enum rule_verb verb = kind == KIND_DEVICES_ALLOW ? RULE_ALLOW :
+			      kind == KIND_DEVICES_DENY ? RULE_DENY : RULE_EXPECT;
 	struct conf *c = l->c;
 	const char *why;
 
@@ -72,8 +75,9 @@ static void clear_values(struct conf *c, const char *file, bool v2)
 	c->ncgvalues = n;
 }
 
-const char *load_cgroup(struct load *l, const char *value, bool v2)
+const char *load_cgroup(struct load *l, const char *value)
 {
+	bool v2 = l->m.key->kind == KIND_CGROUP2;
 	struct conf *c = l->c;
 	const char *file = l->m.rest;
 	struct conf_cgvalue *to;

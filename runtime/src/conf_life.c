@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include "conf_load.h"
+#include "words.h"
 
 /* ---- environment ---------------------------------------------------------- */
 

@@ -84,8 +84,8 @@ void *load_field(struct load *l);       /* where the key's value goes */
 uint32_t load_max(const struct load *l);        /* the key's largest number */
 
 /* conf_cgroup.c, conf_net.c: readers of the same kind */
-const char *load_device(struct load *l, const char *value, enum rule_verb verb);
-const char *load_cgroup(struct load *l, const char *value, bool v2);
+const char *load_device(struct load *l, const char *value);
+const char *load_cgroup(struct load *l, const char *value);
 const char *load_net_clear(struct load *l, const char *value);
 const char *load_nic_clear(struct load *l, const char *value);
 const char *load_nic_type(struct load *l, const char *value);
@@ -94,7 +94,6 @@ const char *load_nic_name(struct load *l, const char *value);
 const char *load_choice(struct load *l, const char *value);
 const char *load_nic_hwaddr(struct load *l, const char *value);
 const char *load_nic_address(struct load *l, const char *value);
-const char *load_nic_route(struct load *l, const char *value);
 const char *load_nic_gateway(struct load *l, const char *value);
 const char *load_nic(struct load *l);   /* finds the interface an indexed key is about */
 void check_nics(struct load *l);        /* what the lines of each add up to */
@@ -131,9 +130,6 @@ const char *load_word(const char *list, const char *more, char *word, size_t siz
 void *load_field(struct load *l);       /* what the key of the line fills */
 
 /* conf_names.c: -1 when the name is unknown */
-int name_index(const char *names, const char *name);    /* in "A\0B\0", whatever the case */
-int word_index(const char *words, const char *word);    /* the very same letters */
-const char *word_at(const char *words, unsigned index);
 int rlimit_number(const char *name);
 int capability_number(const char *name);
 int signal_number(const char *name);

@@ -30,7 +30,7 @@ static const uint32_t option_flags[] = {        /* of these */
 
 static bool flag_option(const char *option, struct conf_mount *m)
 {
-	int index = word_index(option_names, option);
+	int index = word_index(option_names, option, strlen(option));
 	uint32_t flag = index < 0 ? 0 : option_flags[index];
 
 	if (flag & PROPAGATION)

@@ -2,34 +2,8 @@
 /* The names a configuration uses for the kernel's numbers. */
 #include <signal.h>
 #include <string.h>
-#include <strings.h>
 #include "conf_load.h"
-
-/* Index of `name` in a row of NUL-terminated names that an empty one ends; -1: not there. */
-static int index_of(const char *names, const char *name, int (*compare)(const char *, const char *))
-{
-	for (int i = 0; *names != '\0'; i++, names += strlen(names) + 1)
-		if (compare(names, name) == 0)
-			return i;
-	return -1;
-}
-
-int name_index(const char *names, const char *name)
-{
-	return index_of(names, name, strcasecmp);
-}
-
-int word_index(const char *words, const char *word)
-{
-	return index_of(words, word, strcmp);
-}
-
-const char *word_at(const char *words, unsigned index)
-{
-	while (index-- > 0)
-		words += strlen(words) + 1;
-	return words;
-}
+#include "words.h"
 
 int capability_number(const char *name)
 {
@@ -100,7 +74,9 @@ int signal_number(const char *name)
 	if (strncmp(name, "SIG", 3) != 0)
 		return -1;
 	name += 3;
-	index = word_index(names, strcmp(name, "POLL") == 0 ? "IO" : name);
+	if (strcmp(name, "POLL") == 0)
+		return SIGPOLL;
+	index = word_index(names, name, strlen(name));
 	return index < 0 ? realtime(name) : index + 1;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "conf_load.h"
 #include "ip.h"
+#include "words.h"
 
 /* In the order of enum net_type, behind NET_UNSET. */
 static const char types[] = "empty\0none\0veth\0macvlan\0ipvlan\0vlan\0phys\0";
@@ -107,7 +108,7 @@ const char *load_nic_clear(struct load *l, const char *value)
 
 const char *load_nic_type(struct load *l, const char *value)
 {
-	int index = word_index(types, value);
+	int index = word_index(types, value, strlen(value));
 
 	nic_of(l)->type = value[0] == '\0' ? NET_UNSET : index < 0 ? NET_EMPTY : NET_EMPTY + (unsigned)index;
 	if (index >= 0 || value[0] == '\0')
@@ -138,7 +139,7 @@ const char *load_nic_name(struct load *l, const char *value)
 
 const char *load_choice(struct load *l, const char *value)
 {
-	int index = word_index(l->m.only, value);
+	int index = word_index(l->m.only, value, strlen(value));
 
 	*(uint8_t *)load_field(l) = index < 0 ? 0 : (uint8_t)index;
 	return index < 0 && value[0] != '\0' ? l->m.reason : NULL;
@@ -185,8 +186,9 @@ static uint8_t usual_prefix(struct load *l, const struct conf_ip *ip)
 	return prefix;
 }
 
-static const char *load_address(struct load *l, const char *value, bool route)
+const char *load_nic_address(struct load *l, const char *value)
 {
+	bool route = l->m.key->kind == KIND_NIC_ROUTE;
 	struct conf_addr a = { .nic = (uint8_t)l->m.nic, .route = route };
 	int family = family_of(l);
 	char text[IP_TEXT_MAX];
@@ -218,16 +220,6 @@ static const char *load_address(struct load *l, const char *value, bool route)
 	}
 	l->c->addr[l->c->naddrs++] = a;
 	return NULL;
-}
-
-const char *load_nic_address(struct load *l, const char *value)
-{
-	return load_address(l, value, false);
-}
-
-const char *load_nic_route(struct load *l, const char *value)
-{
-	return load_address(l, value, true);
 }
 
 const char *load_nic_gateway(struct load *l, const char *value)

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include "conf_load.h"
+#include "words.h"
 
 const struct space space_table[NS_KINDS] = {                 /* the user's comes last: it takes the others' rights */
 	{ "cgroup", "CGROUP", 0x02000000 }, { "ipc", "IPC", CLONE_NEWIPC },

@@ -4,24 +4,19 @@
 #include <string.h>
 #include <sys/mount.h>
 #include "conf_load.h"
+#include "words.h"
 
-static const struct {
-	char name[10];
-	unsigned char kind;
-} backends[] = {
-	{ "dir", ROOT_DIR }, { "btrfs", ROOT_DIR }, { "loop", ROOT_IMAGE }, { "lvm", ROOT_IMAGE },
-	{ "overlay", ROOT_OVERLAY }, { "overlayfs", ROOT_OVERLAY },
-};
+/* Two of each kind, in the order of enum root_kind, behind ROOT_PLAIN. */
+static const char backends[] = "dir\0btrfs\0loop\0lvm\0overlay\0overlayfs\0";
 
 static const char no_backend[] = "not supported: a root file system is dir:, loop:, overlay:, "
 				 "btrfs:, lvm: or a plain path";
 
 static enum root_kind backend(const char *name, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-		if (strlen(backends[i].name) == n && memcmp(backends[i].name, name, n) == 0)
-			return backends[i].kind;
-	return ROOT_PLAIN;
+	int index = word_index(backends, name, n);
+
+	return index < 0 ? ROOT_PLAIN : (enum root_kind)(ROOT_DIR + index / 2);
 }
 
 static const char *check_layers(const char *value)
@@ -105,12 +100,9 @@ const char *load_label(struct load *l, const char *value)
 /* What follows the first colon of proc:mixed; -1: nothing that is known. */
 static int auto_mode(const char *text)
 {
-	static const char words[][7] = { "", ":ro", ":mixed", ":rw" };
+	int index = word_index(":ro\0:mixed\0:rw\0", text, strlen(text));
 
-	for (int i = 0; i < (int)ARRAY_SIZE(words); i++)
-		if (strcmp(text, words[i]) == 0)
-			return i == 0 ? (int)AUTO_DEFAULT : i;
-	return -1;
+	return *text == '\0' ? (int)AUTO_DEFAULT : index < 0 ? -1 : (int)AUTO_RO + index;
 }
 
 /* shmounts:HOST[:INSIDE]: mounts made in HOST later on appear INSIDE. */
@@ -128,32 +120,26 @@ static const char *auto_shared(struct load *l, char *host)
 	return NULL;
 }
 
-static bool is(const char *word, size_t n, const char *name)
-{
-	return strlen(name) == n && memcmp(word, name, n) == 0;
-}
-
 static const char *auto_word(struct load *l, char *word)
 {
+	enum { PROC, SYS, CGROUP, CGROUP2, CGROUP_FULL, SHMOUNTS };
 	size_t n = strcspn(word, ":");
+	int what = word_index("proc\0sys\0cgroup\0cgroup2\0cgroup-full\0shmounts\0", word, n);
 	struct conf *c = l->c;
 	enum auto_mode *to = NULL;
-	bool full = is(word, n, "cgroup-full");
 	char *force = strstr(word, ":force");
 	int mode;
 
-	if (is(word, n, "shmounts") && word[n] == ':')
+	if (what == SHMOUNTS && word[n] == ':')
 		return auto_shared(l, word + n + 1);
-	if (full || is(word, n, "cgroup") || is(word, n, "cgroup2")) {
+	if (what >= CGROUP && what <= CGROUP_FULL) {
 		to = &c->auto_cgroup;
-		c->auto_cgroup_full = full;
+		c->auto_cgroup_full = what == CGROUP_FULL;
 		c->auto_cgroup_force = force != NULL && force[6] == '\0';
 		if (c->auto_cgroup_force)
 			*force = '\0';
-	} else if (is(word, n, "proc")) {
-		to = &c->auto_proc;
-	} else if (is(word, n, "sys")) {
-		to = &c->auto_sys;
+	} else if (what == PROC || what == SYS) {
+		to = what == PROC ? &c->auto_proc : &c->auto_sys;
 	}
 	mode = auto_mode(word + n);
 	if (to == NULL || mode < 0 || (to == &c->auto_proc && mode == AUTO_RO))

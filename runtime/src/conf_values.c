@@ -28,11 +28,6 @@ static const char *keep_field(struct load *l, const char *value)
 	return NULL;
 }
 
-static const char *read_string(struct load *l, const char *value)
-{
-	return keep_field(l, value);
-}
-
 static const char *read_command(struct load *l, const char *value)
 {
 	char text[CONF_LINE_MAX + 1], *argv[WORDS_MAX + 1];
@@ -120,7 +115,7 @@ static const char *read_bool(struct load *l, const char *value)
 
 static const char *read_only(struct load *l, const char *value)
 {
-	if (value[0] == '\0' || word_index(l->m.only, value) >= 0)
+	if (value[0] == '\0' || word_index(l->m.only, value, strlen(value)) >= 0)
 		return NULL;
 	return load_text(l, "not supported: %s", l->m.reason);
 }
@@ -217,26 +212,6 @@ static const char *read_fstab(struct load *l, const char *value)
 	return NULL;
 }
 
-static const char *read_cgroup_v1(struct load *l, const char *value)
-{
-	return load_cgroup(l, value, false);
-}
-
-static const char *read_cgroup_v2(struct load *l, const char *value)
-{
-	return load_cgroup(l, value, true);
-}
-
-static const char *read_devices_allow(struct load *l, const char *value)
-{
-	return load_device(l, value, RULE_ALLOW);
-}
-
-static const char *read_devices_deny(struct load *l, const char *value)
-{
-	return load_device(l, value, RULE_DENY);
-}
-
 /* "auto", or bytes with KB, MB or GB behind them (of 1024); a page at least. */
 static const char *read_size(struct load *l, const char *value)
 {
@@ -260,24 +235,19 @@ static const char *read_size(struct load *l, const char *value)
 	return NULL;
 }
 
-static const char *read_devices_expect(struct load *l, const char *value)
-{
-	return load_device(l, value, RULE_EXPECT);
-}
-
 static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_ARCH] = read_arch,
 	[KIND_BACKEND] = load_backend,
 	[KIND_BOOL] = read_bool,
 	[KIND_CAPS] = read_caps,
-	[KIND_CGROUP] = read_cgroup_v1,
-	[KIND_CGROUP2] = read_cgroup_v2,
+	[KIND_CGROUP] = load_cgroup,
+	[KIND_CGROUP2] = load_cgroup,
 	[KIND_COMMAND] = read_command,
 	[KIND_CONSOLE] = read_console,
 	[KIND_COUNT] = read_count,
-	[KIND_DEVICES_ALLOW] = read_devices_allow,
-	[KIND_DEVICES_DENY] = read_devices_deny,
-	[KIND_DEVICES_EXPECT] = read_devices_expect,
+	[KIND_DEVICES_ALLOW] = load_device,
+	[KIND_DEVICES_DENY] = load_device,
+	[KIND_DEVICES_EXPECT] = load_device,
 	[KIND_ENVIRONMENT] = load_environment,
 	[KIND_FSTAB] = read_fstab,
 	[KIND_GIDS] = load_gids,
@@ -300,7 +270,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_NIC_GATEWAY] = load_nic_gateway,
 	[KIND_NIC_HWADDR] = load_nic_hwaddr,
 	[KIND_NIC_NAME] = load_nic_name,
-	[KIND_NIC_ROUTE] = load_nic_route,
+	[KIND_NIC_ROUTE] = load_nic_address,
 	[KIND_NIC_TYPE] = load_nic_type,
 	[KIND_CHOICE] = load_choice,
 	[KIND_OFFSET] = load_offset,
@@ -314,7 +284,7 @@ static const char *(*const readers[KINDS])(struct load *, const char *) = {
 	[KIND_SIGNAL] = read_signal,
 	[KIND_SIZE] = read_size,
 	[KIND_SPACES] = load_spaces,
-	[KIND_STRING] = read_string,
+	[KIND_STRING] = keep_field,
 	[KIND_SUBDIR] = read_subdir,
 	[KIND_SYSCTL] = load_sysctl,
 };

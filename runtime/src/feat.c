@@ -5,30 +5,28 @@
 #include <string.h>
 #include "feat.h"
 #include "sampan.h"
+#include "words.h"
 
-static const char names[FEAT_COUNT][16] = {
-	"clone3", "openat2", "open_tree", "mount_setattr", "pidfd",
-	"close_range", "cgroup_kill", "cgroup_ns", "ptpeer", "setns_pidfd",
-	"loop_configure",
-};
+static const char names[] =             /* in the order of enum feat */
+	"clone3\0" "openat2\0" "open_tree\0" "mount_setattr\0" "pidfd\0" "close_range\0" "cgroup_kill\0"
+	"cgroup_ns\0" "ptpeer\0" "setns_pidfd\0" "loop_configure\0";
 
 static uint32_t missing;
 
 const char *feat_name(enum feat f)
 {
-	return names[f];
+	return word_at(names, f);
 }
 
 static void disable(const char *name, size_t n)
 {
-	for (unsigned f = 0; f < FEAT_COUNT; f++) {
-		if (strlen(names[f]) == n && memcmp(names[f], name, n) == 0) {
-			missing |= 1u << f;
-			return;
-		}
+	int f = word_index(names, name, n);
+
+	if (f < 0) {
+		err_plain("SAMPAN_DISABLE: no feature called '%.*s'", (int)n, name);
+		fail();
 	}
-	err_plain("SAMPAN_DISABLE: no feature called '%.*s'", (int)n, name);
-	fail();
+	missing |= 1u << f;
 }
 
 void feat_init(void)

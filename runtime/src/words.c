@@ -1,10 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 #include "util.h"
 #include "words.h"
 
 enum { WORD_LEN_MAX = 63 };
+
+static int index_of(const char *words, const char *word, size_t n,
+		    int (*compare)(const char *, const char *, size_t))
+{
+	for (int i = 0; *words != '\0'; i++, words += strlen(words) + 1)
+		if (strlen(words) == n && compare(words, word, n) == 0)
+			return i;
+	return -1;
+}
+
+int word_index(const char *words, const char *word, size_t n)
+{
+	return index_of(words, word, n, strncmp);
+}
+
+int name_index(const char *names, const char *name)
+{
+	return index_of(names, name, strlen(name), strncasecmp);
+}
+
+const char *word_at(const char *words, unsigned index)
+{
+	while (index-- > 0)
+		words += strlen(words) + 1;
+	return words;
+}
 
 static unsigned least(unsigned a, unsigned b)
 {

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Words: the nth of a line, and which one was probably meant, a command's. */
+/* Words: of a list, the nth of a line, which one was probably meant, a command's. */
 #ifndef SAMPAN_WORDS_H
 #define SAMPAN_WORDS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include "limits.h"
+
+/* Where the `n` bytes are in "A\0B\0", which an empty word ends, or -1; a whole name, whatever its case. */
+int word_index(const char *words, const char *word, size_t n);
+int name_index(const char *names, const char *name);
+const char *word_at(const char *words, unsigned index);
 
 /* Levenshtein's distance; without end when `b` is longer than any word of ours. */
 unsigned word_distance(const char *a, const char *b);

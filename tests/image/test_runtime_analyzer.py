@@ -27,12 +27,10 @@ KNOWN = {
     ("chan.c", _DIRFD),  # the three are open, or there is no child
     ("resolve.c", _DIRFD),
     ("tree.c", _DIRFD),
-    ("clone.c", "core.uninitialized.Branch"),  # the list of keys ends with an empty one
     ("conf_keys.c", "core.uninitialized.Assign"),  # there are as many names as keys
     ("conf_keys.c", "core.UndefinedBinaryOperatorResult"),  # the same
     ("conf_mount.c", "core.CallAndMessage"),  # check_fields() has counted them
-    ("conf_names.c", "core.UndefinedBinaryOperatorResult"),  # the list of names ends with an empty one
-    ("conf_net.c", "core.UndefinedBinaryOperatorResult"),  # the same
+    ("conf_net.c", "core.UndefinedBinaryOperatorResult"),  # the list of words ends with an empty one
     ("errors.c", "core.UndefinedBinaryOperatorResult"),  # the same
     ("ls.c", "core.CallAndMessage"),  # as many columns as were measured
 }
