@@ -188,14 +188,20 @@ static int sysctl(const struct nic_job *j, int family, const char *link, const c
 	return -1;
 }
 
+/* The link forwards, and answers for others in IPv6 (in IPv4 it does, once it forwards). */
+static int forwards(const struct nic_job *j, int family, const char *link, bool set)
+{
+	return sysctl(j, family, link, "forwarding", set) < 0 ||
+	       (family == AF_INET6 && sysctl(j, family, link, "proxy_ndp", set) < 0) ? -1 : 0;
+}
+
 /* The link answers for the container's address; it outlives the container, so that is noted. */
 static int add_l2proxy(const struct nic_job *j, const struct conf_ip *ip)
 {
 	struct conf_ip one = alone(ip);
 	struct nl_msg m;
 
-	if (sysctl(j, ip->family, j->nic->link, "forwarding", false) < 0 ||
-	    (ip->family == AF_INET6 && sysctl(j, ip->family, j->nic->link, "proxy_ndp", false) < 0))
+	if (forwards(j, ip->family, j->nic->link, false) < 0)
 		return -1;
 	proxy(&m, RTM_DELNEIGH, ip, j->parent.index);
 	if (net_note(j->undo, &m) < 0 || add_proxy(j, ip, j->parent.index) < 0)
@@ -212,12 +218,9 @@ static int add_l2proxy(const struct nic_job *j, const struct conf_ip *ip)
 /* The host answers for the gateway at its end, and forwards what comes there. */
 static int answer_for(const struct nic_job *j, const struct conf_gateway *g)
 {
-	int family = g->ip.family;
-
 	if (g->kind != GATEWAY_IP)
 		return 0;
-	if (sysctl(j, family, j->outer.name, "forwarding", true) < 0 ||
-	    (family == AF_INET6 && sysctl(j, family, j->outer.name, "proxy_ndp", true) < 0))
+	if (forwards(j, g->ip.family, j->outer.name, true) < 0)
 		return -1;
 	return add_proxy(j, &g->ip, j->outer.index);
 }

@@ -17,6 +17,14 @@ int nic_error(const struct nic_job *j, const char *what, const char *name)
 	return err_set("%s:%u: lxc.net.%u: %s %s", j->nic->at.file, j->nic->at.line, j->n, what, name);
 }
 
+/* A request about one link; with IFF_UP it is also brought up. */
+static void about(struct nl_msg *m, unsigned type, int index, unsigned up)
+{
+	struct ifinfomsg i = { .ifi_index = index, .ifi_flags = up, .ifi_change = up };
+
+	nl_begin(m, type, 0, &i, sizeof(i));
+}
+
 /* ---- finding ------------------------------------------------------------------------ */
 
 static void take_link(const struct nlmsghdr *h, void *arg)
@@ -67,13 +75,18 @@ int link_parent(struct nic_job *j)
 
 /* ---- making --------------------------------------------------------------------------- */
 
+static int get_random(void *bytes, size_t n)
+{
+	return getrandom(bytes, n, 0) == (ssize_t)n ? 0 : err_set("getrandom");
+}
+
 /* Names that nobody has: of the host's end, and of the inner one until it gets its own. */
 static int random_name(char *name)
 {
 	unsigned number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		return err_set("getrandom");
+	if (get_random(&number, sizeof(number)) < 0)
+		return -1;
 	snprintf(name, IF_NAMESIZE, "veth%08x", number);
 	return 0;
 }
@@ -84,8 +97,8 @@ static int fill_mac(struct nic_job *j)
 	uint8_t random[6];
 
 	memcpy(j->inner.mac, j->nic->mac, sizeof(random));
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return err_set("getrandom");
+	if (get_random(random, sizeof(random)) < 0)
+		return -1;
 	for (int i = 0; i < 12; i++) {
 		int shift = i % 2 ? 0 : 4, mask = i == 1 ? 14 : 15;
 
@@ -125,8 +138,8 @@ static void put_inner(const struct nic_job *j, struct nl_msg *m)
  */
 static int put_outer(struct nic_job *j, struct nl_msg *m)
 {
-	if (getrandom(j->outer.mac + 1, 5, 0) != 5)
-		return err_set("getrandom");
+	if (get_random(j->outer.mac + 1, 5) < 0)
+		return -1;
 	j->outer.mac[0] = 0xfe;
 	nl_text(m, IFLA_IFNAME, j->outer.name);
 	nl_put(m, IFLA_ADDRESS, j->outer.mac, sizeof(j->outer.mac));
@@ -164,10 +177,9 @@ static void put_kind(const struct nic_job *j, struct nl_msg *m)
 
 static int note_removal(struct nic_job *j, int index, unsigned where)
 {
-	struct ifinfomsg i = { .ifi_index = index };
 	struct nl_msg m;
 
-	nl_begin(&m, RTM_DELLINK, 0, &i, sizeof(i));
+	about(&m, RTM_DELLINK, index, 0);
 	m.head.nlmsg_pid = where;
 	return net_note(j->undo, &m);
 }
@@ -227,10 +239,9 @@ int link_make(struct nic_job *j)
 
 static int note_home(struct nic_job *j)
 {
-	struct ifinfomsg i = { .ifi_index = j->inner.index };
 	struct nl_msg m;
 
-	nl_begin(&m, RTM_NEWLINK, 0, &i, sizeof(i));
+	about(&m, RTM_NEWLINK, j->inner.index, 0);
 	nl_text(&m, IFLA_IFNAME, j->parent.name);
 	nl_u32(&m, IFLA_MTU, j->parent.mtu);
 	if (j->nic->mac_set)
@@ -242,12 +253,11 @@ static int note_home(struct nic_job *j)
 /* Its name stays until it is noted how to bring it back: dying before, the kernel does that. */
 int link_take(struct nic_job *j)
 {
-	struct ifinfomsg i = { .ifi_index = j->parent.index };
 	struct link now;
 	struct nl_msg m;
 
 	j->inner.mtu = j->nic->mtu > 0 ? (unsigned)j->nic->mtu : 0;
-	nl_begin(&m, RTM_NEWLINK, 0, &i, sizeof(i));
+	about(&m, RTM_NEWLINK, j->parent.index, 0);
 	nl_u32(&m, IFLA_NET_NS_FD, (uint32_t)j->ns);
 	if (fill_mac(j) < 0)
 		return -1;
@@ -267,11 +277,10 @@ int link_take(struct nic_job *j)
 
 static int set_outer(struct nic_job *j)
 {
-	struct ifinfomsg i = { .ifi_index = j->outer.index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
 	bool port = j->nic->link && j->nic->veth_mode == VETH_BRIDGE;
 	struct nl_msg m;
 
-	nl_begin(&m, RTM_NEWLINK, 0, &i, sizeof(i));
+	about(&m, RTM_NEWLINK, j->outer.index, IFF_UP);
 	if (port)
 		nl_u32(&m, IFLA_MASTER, (uint32_t)j->parent.index);
 	if (nl_talk(j->host, &m, NULL, NULL) == 0)
@@ -286,7 +295,6 @@ int link_ready(struct nic_job *j)
 {
 	bool phys = j->nic->type == NET_PHYS;
 	const char *name = j->nic->name ? j->nic->name : phys ? j->parent.name : "eth%d";
-	struct ifinfomsg i = { 0 };
 	struct link now;
 	struct nl_msg m;
 
@@ -296,10 +304,7 @@ int link_ready(struct nic_job *j)
 		j->inner.index = now.index;
 	if (note_inner(j) < 0)
 		return -1;
-	i.ifi_index = j->inner.index;
-	if (j->nic->up)
-		i.ifi_flags = i.ifi_change = IFF_UP;
-	nl_begin(&m, RTM_NEWLINK, 0, &i, sizeof(i));
+	about(&m, RTM_NEWLINK, j->inner.index, j->nic->up ? IFF_UP : 0);
 	nl_text(&m, IFLA_IFNAME, name);
 	put_values(j, &m);
 	if (nl_talk(j->in, &m, NULL, NULL) < 0) {
