@@ -145,12 +145,6 @@ const char *load_choice(struct load *l, const char *value)
 	return index < 0 && value[0] != '\0' ? l->m.reason : NULL;
 }
 
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	       c >= 'A' && c <= 'F' ? c - 'A' + 10 : c == 'x' || c == 'X' ? 16 : -1;
-}
-
 const char *load_nic_hwaddr(struct load *l, const char *value)
 {
 	static const char why[] = "must be six pairs of hexadecimal digits or x: 00:16:3e:xx:xx:xx";
@@ -159,7 +153,7 @@ const char *load_nic_hwaddr(struct load *l, const char *value)
 	nic->mac_set = value[0] != '\0';
 	nic->mac_random = 0;
 	for (unsigned i = 0; i < 12 && nic->mac_set; i++) {
-		int digit = hex(*value);
+		int digit = (*value | 0x20) == 'x' ? 16 : hex_digit(*value);
 
 		if (digit < 0 || (value++, i % 2 == 1 && *value != (i < 11 ? ':' : '\0')))
 			return why;

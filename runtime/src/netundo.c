@@ -102,11 +102,6 @@ size_t net_undo_text(const struct net_undo *u, char *buf, size_t size)
 	return n;
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Whole requests, each with its own length: nothing else is ever sent. */
 static bool whole(const struct net_undo *u)
 {
@@ -131,7 +126,7 @@ bool net_undo_parse(const char *text, struct net_undo *u)
 		return false;
 	text = digits;
 	for (u->used = 0; text[0] != '\0'; text += 2) {
-		int high = digit(text[0]), low = high < 0 ? -1 : digit(text[1]);
+		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
 
 		if (low < 0 || u->used == sizeof(u->bytes))
 			return false;

@@ -60,6 +60,8 @@ size_t parse_digits(const char *text, uint64_t max, uint64_t *value);
 /* The whole string is a decimal number in [min, max]: no sign, blank, hex or wrap. */
 bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
+int hex_digit(char c);                  /* 0 to 15, or -1 */
+
 /* [A-Za-z0-9][A-Za-z0-9_.-]{0,63} */
 bool name_ok(const char *name);
 

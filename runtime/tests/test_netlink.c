@@ -6,6 +6,7 @@
 #include "ip.h"
 #include "netlink.h"
 #include "netundo.h"
+#include "util.h"
 
 static void requests(void)
 {
@@ -107,11 +108,38 @@ static void addresses(void)
 	CHECK(!ip_parse("1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111", AF_INET6, &ip, &prefix));
 }
 
+/* As the standards have them: what is read, printed again. NULL: refused. */
+static void texts(void)
+{
+	static const struct {
+		const char *text, *printed;
+	} cases[] = {
+		{ "10.0.3.255", "10.0.3.255" }, { "10.0.3", NULL }, { "10.0.3.256", NULL }, { "10.0.3.05", NULL },
+		{ "10.0.3.5.", NULL }, { "::", "::" }, { "::1", "::1" }, { "1::", "1::" }, { ":1", NULL }, { "1:", NULL },
+		{ "1::2::3", NULL }, { ":::", NULL }, { "FD00:0:0:1:0:0:0:5", "fd00:0:0:1::5" },
+		{ "0:0:1:0:0:1:0:0", "::1:0:0:1:0:0" }, { "1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8" },
+		{ "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0" }, { "1:2:3:4:5:6:7", NULL }, { "1:2:3:4:5:6:7:8::", NULL },
+		{ "1:2:3:4:5:6:7:8:9", NULL }, { "12345::", NULL }, { "g::", NULL }, { "64:ff9b::1.2.3.4", "64:ff9b::102:304" },
+		{ "1:2:3:4:5:6:7:1.2.3.4", NULL }, { "::1.2.3", NULL }, { "::1.2.3.4:5", NULL },
+	};
+	char text[INET6_ADDRSTRLEN];
+	uint8_t bytes[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int family = strchr(cases[i].text, ':') ? AF_INET6 : AF_INET;
+		bool read = inet_pton(family, cases[i].text, bytes) == 1;
+
+		CHECK(read == (cases[i].printed != NULL));
+		CHECK(!read || strcmp(inet_ntop(family, bytes, text, sizeof(text)), cases[i].printed) == 0);
+	}
+}
+
 int main(void)
 {
 	requests();
 	answers_that_lie();
 	notes();
 	addresses();
+	texts();
 	return check_end();
 }

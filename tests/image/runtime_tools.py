@@ -19,7 +19,7 @@ SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover
 
 #: The files of the reader and the policy, which know nothing of starting containers.
 READER = ["conf.c", *sorted(path.name for path in (RUNTIME / "src").glob("conf_*.c"))]
-READER += ["ip.c", "rules.c", "util.c", "words.c", "symbol.c", "match.c"]
+READER += ["inet.c", "ip.c", "rules.c", "util.c", "words.c", "symbol.c", "match.c"]
 POLICY = ["rules.c", "util.c", "symbol.c", "match.c", "devpolicy_v1.c", "devpolicy_bpf.c"]
 
 

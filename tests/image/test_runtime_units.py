@@ -16,7 +16,7 @@ from sampan.core.run import run
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
     sources = {"test_path": ["path.c", "util.c"]}.get(
-        name, ["rules.c", "util.c", "match.c", "symbol.c", "ip.c", "netlink.c", "netundo.c"]
+        name, ["rules.c", "util.c", "match.c", "symbol.c", "inet.c", "ip.c", "netlink.c", "netundo.c"]
     )
     program = build(tmp_path, name, f"tests/{name}.c", sources)
     assert run([program]).stdout.endswith(" 0 failures\n")
@@ -33,6 +33,7 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
         "conf.c",
         "conf_*.c",
         "devpolicy_*.c",
+        "inet.c",
         "ip.c",
         "net*.c",
         "rules.c",
