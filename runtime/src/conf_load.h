@@ -59,7 +59,7 @@ void load_error(struct load *l, const char *text);      /* about the current lin
 void load_say(struct load *l, enum conf_level level, const char *text);  /* not an error */
 PRINTF(2, 3) const char *load_text(struct load *l, const char *fmt, ...);  /* returns l->text */
 PRINTF(2, 3) void load_hint(struct load *l, const char *fmt, ...);
-const char *load_keep(struct load *l, const char *text);        /* NULL: arena full, reported */
+const char *load_keep(struct load *l, const char *text);        /* NULL: it is empty, or the arena full, reported */
 
 /* conf_read.c: `line` is called for each line, with the blanks at both ends removed */
 typedef void load_line_fn(struct load *l, char *line);

@@ -59,6 +59,8 @@ const char *load_keep(struct load *l, const char *text)
 	size_t size = strlen(text) + 1;
 	char *kept = l->c->bytes + l->c->used;
 
+	if (size == 1)
+		return NULL;
 	if (size > CONF_BYTES_MAX - l->c->used) {
 		load_error(l, "the strings of the configuration need too much room (CONF_BYTES_MAX)");
 		l->stop = true;

@@ -133,7 +133,7 @@ const char *load_nic_name(struct load *l, const char *value)
 		return "the name of an interface has at most 15 characters";
 	if (strcmp(value, ".") == 0 || strcmp(value, "..") == 0 || strpbrk(value, "/: \t%") != NULL)
 		return "is no name of an interface";
-	*name = value[0] != '\0' ? load_keep(l, value) : NULL;
+	*name = load_keep(l, value);
 	return NULL;
 }
 

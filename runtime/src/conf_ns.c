@@ -51,7 +51,7 @@ const char *load_share(struct load *l, const char *value)
 		return "not supported: a container has mounts and a map of ids of its own";
 	if (value[0] != '\0' && value[0] != '/' && !name_ok(value))
 		return "must be a process id, a container's name or an absolute path";
-	l->c->share[i] = value[0] != '\0' ? load_keep(l, value) : NULL;
+	l->c->share[i] = load_keep(l, value);
 	return NULL;
 }
 

@@ -57,7 +57,7 @@ const char *load_rootfs(struct load *l, const char *value)
 	if (why != NULL)
 		return why;
 	l->c->root_kind = kind;
-	l->c->rootfs = value[0] != '\0' ? load_keep(l, value) : NULL;
+	l->c->rootfs = load_keep(l, value);
 	return NULL;
 }
 
@@ -86,12 +86,11 @@ const char *load_rootfs_options(struct load *l, const char *value)
 /* A security label. */
 const char *load_label(struct load *l, const char *value)
 {
-	const char **label = (const char **)(void *)((char *)l->c + l->m.key->field);
+	const char **label = load_field(l);
 
 	if (strcmp(value, "generated") == 0)
 		return "not supported: no profile is generated; name one that is loaded";
-	*label = value[0] == '\0' || strcmp(value, "unconfined") == 0 ||
-		 strcmp(value, "unchanged") == 0 ? NULL : load_keep(l, value);
+	*label = word_index("unconfined\0unchanged\0", value, strlen(value)) >= 0 ? NULL : load_keep(l, value);
 	return NULL;
 }
 

@@ -22,9 +22,7 @@ uint32_t load_max(const struct load *l)
 
 static const char *keep_field(struct load *l, const char *value)
 {
-	const char **text = load_field(l);
-
-	*text = value[0] != '\0' ? load_keep(l, value) : NULL;
+	*(const char **)load_field(l) = load_keep(l, value);
 	return NULL;
 }
 
@@ -207,7 +205,7 @@ static const char *read_fstab(struct load *l, const char *value)
 {
 	if (value[0] != '\0' && value[0] != '/')
 		return "must be an absolute path";
-	l->fstab = value[0] != '\0' ? load_keep(l, value) : NULL;
+	l->fstab = load_keep(l, value);
 	l->fstab_at = l->at;
 	return NULL;
 }

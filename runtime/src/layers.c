@@ -48,7 +48,7 @@ static const char *type_of(int image)
 static int mount_device(const char *dev, const char *type, int place, unsigned long flags,
 			const char *data, const char *path)
 {
-	if (mount(dev, fd_path(place).s, type, flags, data) == 0)
+	if (mnt_on(dev, place, type, flags, data) == 0)
 		return 0;
 	err_set("mount the %s in %s", type, path);
 	if (errno == ENODEV)
@@ -135,7 +135,7 @@ static int mount_overlay(const char *lowers, int upper, int work, int place, uns
 	/* By descriptors: no comma or colon of a path counts, and /proc/mounts tells nothing. */
 	snprintf(text, sizeof(text), "lowerdir=%s,upperdir=%s,workdir=%s%s%s", lowers,
 		 fd_path(upper).s, fd_path(work).s, data ? "," : "", data ? data : "");
-	if (mount("overlay", fd_path(top).s, "overlay", flags & ~(unsigned long)MS_RDONLY, text) == 0)
+	if (mnt_on("overlay", top, "overlay", flags & ~(unsigned long)MS_RDONLY, text) == 0)
 		return 0;
 	err_set("mount the overlay");
 	if (errno == ENODEV)

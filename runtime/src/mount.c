@@ -34,10 +34,15 @@ static uint64_t attr_bits(unsigned long flags)
 	return bits;
 }
 
+int mnt_on(const char *source, int dst, const char *type, unsigned long flags, const char *data)
+{
+	return mount(source, fd_path(dst).s, type, flags, data);
+}
+
 int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, const char *data,
 	   const char *where)
 {
-	if (mount(source, fd_path(dst).s, type, flags, data) == 0)
+	if (mnt_on(source, dst, type, flags, data) == 0)
 		return 0;
 	err_set("mount %s on /%s", type, where);
 	if (errno == ENODEV)
@@ -119,7 +124,7 @@ static int bind_old(int src, int dst, unsigned long flags)
 	struct stat st;
 
 	if (fstat(src, &st) < 0 ||
-	    mount(fd_path(src).s, fd_path(dst).s, NULL, MS_BIND | (flags & MS_REC), NULL) < 0)
+	    mnt_on(fd_path(src).s, dst, NULL, MS_BIND | (flags & MS_REC), NULL) < 0)
 		return -1;
 	top = reopen(dst, &st);
 	if (top < 0)
@@ -269,7 +274,7 @@ static int set_propagation(int dst, unsigned long propagation, const char *where
 
 	if (!propagation)
 		return 0;
-	if (top < 0 || mount(NULL, fd_path(top).s, NULL, propagation, NULL) < 0)
+	if (top < 0 || mnt_on(NULL, top, NULL, propagation, NULL) < 0)
 		return err_set("set the propagation of /%s", where);
 	return 0;
 }

@@ -8,6 +8,9 @@
 #include "cgroup.h"
 #include "sampan.h"
 
+/* mount(2) on what the descriptor is. -1 and errno. */
+int mnt_on(const char *source, int dst, const char *type, unsigned long flags, const char *data);
+
 /* A new file system on the directory `dst`. `where` is for messages. */
 int mnt_fs(const char *source, int dst, const char *type, unsigned long flags, const char *data,
 	   const char *where);
