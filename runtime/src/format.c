@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "texts.h"
+#include "words.h"
 
 struct out {
 	FILE *file;                     /* or NULL: */
@@ -38,13 +39,18 @@ static void put(struct out *o, const char *text, size_t n)
 
 extern const char __executable_start[], edata[];       /* by the linker: all that is constant */
 
-/* A byte that no text has, beyond ASCII or a control character, may stand for two. */
+/* A byte that no text has, beyond ASCII or a control character, may stand for two, or with the next for more. */
 static void put_packed(struct out *o, const unsigned char *text, size_t n)
 {
 	for (; n > 0; text++, n--) {
 		unsigned pair = *text ^ 0x80u;
 
-		if (pair < sizeof(text_pairs) / 2 && text_pairs[pair][1] != '\0')
+		if (*text == TEXT_PHRASE && n > 1) {
+			const char *phrase = word_at(text_phrases, *++text - 1u);
+
+			n--;
+			put_packed(o, (const unsigned char *)phrase, strlen(phrase));
+		} else if (pair < sizeof(text_pairs) / 2 && text_pairs[pair][1] != '\0')
 			put_packed(o, text_pairs[pair], 2);
 		else
 			put(o, (const char *)text, 1);

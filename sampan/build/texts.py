@@ -4,7 +4,8 @@ python -m sampan.build.texts --out build/gen/texts runtime/src/*.c
 
 Messages are a seventh of the program. In the copies they are written with bytes that no text of
 ours has, each of which stands for two others (a pair of `text_pairs` in texts.h, letters or such
-bytes again); format.c takes them apart as it prints. What is packed: formats and what is printed with
+bytes again); one of them stands, with the byte behind it, for more than two (`text_phrases`).
+format.c takes them apart as it prints. What is packed: formats and what is printed with
 them; what a function returns or a variable `why` is set to, for that is the reason of a refusal;
 what the tables of commands, options and errors say. Nothing of one word, which may be compared.
 Conversions such as `%s` and what separates the texts of a list stay as they are: the compiler
@@ -15,11 +16,12 @@ A source that is compiled as it is works as well: no text of ours has such bytes
 from __future__ import annotations
 
 import argparse
+import heapq
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sampan.core.errors import SampanError
@@ -54,8 +56,13 @@ CFLAGS = " ".join(f"-fno-builtin-{name}" for name in ("printf", "fprintf", "spri
 TABLES = ("opt", "optset", "verb", "row", "START_OPTS", "error_texts")
 #: What stands before the name of one: `struct opt table[] = {`, `#define START_OPTS`, `char error_texts[] =`.
 OPENERS = ("struct", "define", "char")
-#: Bytes that stand for pairs, in the order they are given away: what is not ASCII, then control characters.
+#: Bytes that stand for others, in the order they are given away: what is not ASCII, then control characters.
 CODES = (*range(0x80, 0x100), *(code for code in range(1, 0x20) if code not in b"\t\n\r"))
+#: The last one stands for a phrase, the others for pairs.
+*PAIR_CODES, PHRASE = CODES
+#: Which phrase says the byte behind; a `%` there would begin a conversion.
+PLACES = tuple(byte for byte in range(1, 0x100) if byte != ord("%"))
+PHRASE_MAX = 12
 
 TOKEN = re.compile(
     r"""(?P<skip>/\*.*?\*/|//[^\n]*|'(?:[^'\\\n]|\\.)+'|^[ \t]*\#[ \t]*include[^\n]*)"""
@@ -65,6 +72,14 @@ TOKEN = re.compile(
 _CONVERSION = re.compile(rb"\0|%[-0 ]*(?:\*|\d+)?(?:\.(?:\*|\d+)?)?[lzh]*(?:[a-zA-Z%]|\Z)")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]+)|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "e": "\033", "0": "\0"}
+
+
+@dataclass
+class Codes:
+    """What the codes stand for: pairs, most frequent first, and phrases, which pairs may be part of."""
+
+    pairs: list[tuple[int, int]] = field(default_factory=list)
+    phrases: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -134,11 +149,11 @@ def _merge(text: bytes, pair: tuple[int, int], code: int) -> bytes:
     return text.replace(bytes(pair), bytes([code]))
 
 
-def choose(texts: set[bytes]) -> list[tuple[int, int]]:
-    """The pairs, most frequent first, each counted after those before it have been replaced."""
+def choose(texts: set[bytes]) -> Codes:
+    """The pairs, each counted after those before it have been replaced, then the phrases."""
     runs = Counter(run for text in texts for run, packed in _runs(text) if packed and len(run) > 1)
     pairs: list[tuple[int, int]] = []
-    while len(pairs) < len(CODES):
+    while len(pairs) < len(PAIR_CODES):
         counts: Counter[tuple[int, int]] = Counter()
         for run, times in runs.items():
             for pair in zip(run, run[1:], strict=False):
@@ -150,34 +165,74 @@ def choose(texts: set[bytes]) -> list[tuple[int, int]]:
             break
         changed: Counter[bytes] = Counter()
         for run, times in runs.items():
-            changed[_merge(run, pair, CODES[len(pairs)])] += times
+            changed[_merge(run, pair, PAIR_CODES[len(pairs)])] += times
         runs = changed
         pairs.append(pair)
-    return pairs
+    return Codes(pairs, _phrases(list(runs.elements())))
 
 
-def packer(pairs: list[tuple[int, int]]) -> Callable[[bytes], bytes]:
-    """How one text is packed with `pairs`."""
+def _saved(phrase: bytes, times: int) -> int:
+    """Bytes less with the phrase in the table, where a NUL ends it."""
+    return times * (len(phrase) - 2) - (len(phrase) + 1)
+
+
+def _phrases(runs: list[bytes]) -> list[bytes]:
+    """What saves most, each counted again after those before it have been taken out."""
+    times = Counter(
+        run[at : at + length] for run in runs for length in range(3, PHRASE_MAX + 1) for at in range(len(run) - length + 1)
+    )
+    waiting = [(-_saved(phrase, n), phrase) for phrase, n in times.items() if _saved(phrase, n) > 0]
+    heapq.heapify(waiting)
+    left, phrases = b"\0".join(runs), list[bytes]()
+    while waiting and len(phrases) < len(PLACES):
+        hoped, phrase = heapq.heappop(waiting)
+        saved = _saved(phrase, left.count(phrase))
+        if saved == -hoped:
+            phrases.append(phrase)
+            left = left.replace(phrase, b"\0")
+        elif saved > 0:
+            heapq.heappush(waiting, (-saved, phrase))
+    return phrases
+
+
+def _shorten(run: bytes, phrases: list[bytes]) -> bytes:
+    """`run` with the phrases in it replaced, in the order they were chosen in."""
+    parts = [run]  # every other one is a code
+    for place, phrase in zip(PLACES, phrases, strict=False):
+        if phrase not in run:
+            continue
+        for at in range(len(parts) - 1, -1, -2):
+            pieces = parts[at].split(phrase)
+            parts[at : at + 1] = [part for piece in pieces for part in (bytes([PHRASE, place]), piece)][1:]
+    return b"".join(parts)
+
+
+def packer(codes: Codes) -> Callable[[bytes], bytes]:
+    """How one text is packed with `codes`."""
 
     def pack(text: bytes) -> bytes:
         out = b""
         for run, packed in _runs(text):
-            for code, pair in zip(CODES, pairs if packed else (), strict=False):
+            for code, pair in zip(PAIR_CODES, codes.pairs if packed else (), strict=False):
                 run = _merge(run, pair, code)
-            out += run
+            out += _shorten(run, codes.phrases) if packed else run
         return out
 
     return pack
 
 
-def header(pairs: list[tuple[int, int]]) -> str:
-    """texts.h: `text_pairs`, by code ^ 0x80, (0, 0) where there is none; without pairs, for sources as they are."""
-    table = {code ^ 0x80: pair for code, pair in zip(CODES, pairs, strict=False)}
+def header(codes: Codes) -> str:
+    """texts.h: `text_pairs`, by code ^ 0x80, (0, 0) where there is none, and `text_phrases`, by place - 1."""
+    table = {code ^ 0x80: pair for code, pair in zip(PAIR_CODES, codes.pairs, strict=False)}
     rows = [table.get(index, (0, 0)) for index in range(max(table, default=0) + 1)]
     lines = [f"\t{{ {first:#04x}, {second:#04x} }}," for first, second in rows]
+    named = dict(zip(PLACES, codes.phrases, strict=False))
+    phrases = [f'\t"{literal(named.get(place, b""))}\\000"' for place in range(1, max(named, default=0) + 1)]
     return (
         "/* Generated by sampan.build.texts; not to be edited. */\n"
         f"static const unsigned char text_pairs[{len(rows)}][2] = {{\n" + "\n".join(lines) + "\n};\n"
+        f"enum {{ TEXT_PHRASE = {PHRASE:#04x} }};\n"
+        "static const char text_phrases[] =\n" + "\n".join(phrases or ['\t""']) + ";\n"
     )
 
 
@@ -191,9 +246,9 @@ def pack_sources(sources: list[Path], out: Path) -> None:
             if set(plain(token["text"])) & set(CODES):
                 line = text.count("\n", 0, token.start()) + 1
                 raise SampanError(f"{path}:{line}: a message of other than printable ASCII cannot be packed")
-    pairs = choose(chosen)
-    pack = packer(pairs)
-    write_text(out / "texts.h", header(pairs))
+    codes = choose(chosen)
+    pack = packer(codes)
+    write_text(out / "texts.h", header(codes))
     for path, text in contents.items():
         done, at = [f'#line 1 "{path.as_posix()}"\n'], 0
         for token in literals(text):

@@ -15,4 +15,4 @@ def write(folder: Path) -> None:
     (folder / "conf_keys.inc").write_text(table, encoding="utf-8")
     policy = seccomp_default.header(seccomp_default.default_path())
     (folder / "seccomp_default.h").write_text(policy, encoding="utf-8")
-    (folder / "texts.h").write_text(texts.header([]), encoding="utf-8")
+    (folder / "texts.h").write_text(texts.header(texts.Codes()), encoding="utf-8")
