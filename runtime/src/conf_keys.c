@@ -64,7 +64,7 @@ bool key_find(const char *name, struct conf_match *m)
 		m->legacy = true;
 		m->key = &keys[m->key->field];
 	}
-	m->reason = key_text + m->key->text;
+	m->reason = word_at(key_text, m->key->text);
 	m->only = m->reason + strlen(m->reason) + 1;
 	return true;
 }

@@ -22,7 +22,7 @@ enum conf_kind {                        /* one reader each, in conf_values.c and
 };
 
 struct conf_key {                       /* one row of the generated table */
-	uint16_t text;                  /* in key_text: the reason or the largest number; values may follow */
+	uint16_t text;                  /* which of key_text: the reason or the largest number; values may follow */
 	uint16_t field;                 /* offset in struct conf; the row a legacy name stands for */
 	uint8_t kind, flags;
 };

@@ -7,7 +7,7 @@ ours has, each of which stands for two others (a pair of `text_pairs` in texts.h
 bytes again); one of them stands, with the byte behind it, for more than two (`text_phrases`).
 format.c takes them apart as it prints. What is packed: formats and what is printed with
 them; what a function returns or a variable `why` is set to, for that is the reason of a refusal;
-what the tables of commands, options and errors say. Nothing of one word, which may be compared.
+what the tables of commands, options, errors and keys say. Nothing of one word, which may be compared.
 Conversions such as `%s` and what separates the texts of a list stay as they are: the compiler
 still checks the former. Lines keep their numbers.
 A source that is compiled as it is works as well: no text of ours has such bytes.
@@ -53,7 +53,7 @@ FORMATS = {
 #: What the compiler would put in the place of these functions does not know packed texts.
 CFLAGS = " ".join(f"-fno-builtin-{name}" for name in ("printf", "fprintf", "sprintf", "snprintf", "puts", "fputs"))
 #: Tables whose texts, unlike their words, are only printed.
-TABLES = ("opt", "optset", "verb", "row", "START_OPTS", "error_texts")
+TABLES = ("opt", "optset", "verb", "row", "START_OPTS", "error_texts", "key_text")
 #: What stands before the name of one: `struct opt table[] = {`, `#define START_OPTS`, `char error_texts[] =`.
 OPENERS = ("struct", "define", "char")
 #: Bytes that stand for others, in the order they are given away: what is not ASCII, then control characters.

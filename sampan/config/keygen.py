@@ -24,18 +24,15 @@ class _Pool:
     """NUL-terminated strings in one array; equal ones share their place."""
 
     def __init__(self) -> None:
-        self.rows: list[tuple[int, str]] = []
-        self._at: dict[str, int] = {}
-        self._size = 0
+        self.strings: list[str] = []
+        self._at: dict[tuple[str, ...], int] = {}
 
     def add(self, *parts: str) -> int:
-        """Offset of the strings, each with its NUL, one behind the other."""
-        text = "".join(part + "\0" for part in parts)
-        if text not in self._at:
-            self._at[text] = self._size
-            self.rows.append((self._size, text))
-            self._size += len(text.encode())
-        return self._at[text]
+        """The number of the first of the strings, which lie one behind the other."""
+        if parts not in self._at:
+            self._at[parts] = len(self.strings)
+            self.strings += parts
+        return self._at[parts]
 
 
 def _literal(text: str) -> str:
@@ -50,7 +47,7 @@ def c_table(table: Table) -> str:
     place = {key.name: index for index, key in enumerate(rows)}
     pool = _Pool()
     entries = [_entry(key, pool, place) for key in rows]
-    text = "\n".join(f"\t/* {at:5} */ {_literal(row)}" for at, row in pool.rows)
+    text = "\n".join(f"\t/* {at:3} */ {_literal(each + chr(0))}" for at, each in enumerate(pool.strings))
     return (
         "/* Generated from keys.toml by sampan.config.keygen; not to be edited. */\n"
         f"static const char key_names[] =\n{_names([key.stem for key in rows])};\n\n"
