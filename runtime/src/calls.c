@@ -12,10 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <termios.h>
 #include "sys.h"
 
 int call_openat(int dir, const char *path, int flags, mode_t mode)
@@ -48,12 +52,78 @@ int fchdir(int fd)
 	return (int)syscall(SYS_fchdir, fd);
 }
 
-/* The return value of none of them is looked at. */
+/* ---- signals -------------------------------------------------------------------- */
+
+/* Where a handler returns to. ARM's kernels have such code themselves. */
+#if defined(__x86_64__) || defined(__i386__)
+#define SYS_SA_RESTORER 0x04000000u
+
+__attribute__((naked)) static void leave_handler(void)
+{
+#ifdef __x86_64__
+	__asm__("movl $15, %eax\n\tsyscall");
+#else
+	__asm__("movl $173, %eax\n\tint $0x80");
+#endif
+}
+#else
+#define SYS_SA_RESTORER 0u
+#define leave_handler NULL
+#endif
+
+/* What the kernel takes, on all of ours. The return value of none of these is looked at. */
 void (*signal(int number, void (*handler)(int)))(int)
 {
-	struct sigaction a = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*back)(void);
+		unsigned long mask[2];
+	} a = { handler, SA_RESTART | SA_SIGINFO | SYS_SA_RESTORER, leave_handler, { 0 } };
 
-	return sigaction(number, &a, NULL) < 0 ? SIG_ERR : SIG_DFL;
+	return syscall(SYS_rt_sigaction, number, &a, NULL, 8) < 0 ? SIG_ERR : SIG_DFL;
+}
+
+int signalfd(int fd, const sigset_t *set, int flags)
+{
+	return (int)syscall(SYS_signalfd4, fd, set, 8, flags);
+}
+
+/* ---- terminals -------------------------------------------------------------------- */
+
+int isatty(int fd)
+{
+	struct winsize size;
+
+	return call_ioctl(fd, TIOCGWINSZ, (uintptr_t)&size) == 0;
+}
+
+int tcgetattr(int fd, struct termios *t)
+{
+	return call_ioctl(fd, TCGETS, (uintptr_t)t);
+}
+
+int tcsetattr(int fd, int when, const struct termios *t)
+{
+	return call_ioctl(fd, (unsigned)(TCSETS + when), (uintptr_t)t);
+}
+
+int tcflush(int fd, int queue)
+{
+	return call_ioctl(fd, TCFLSH, (uintptr_t)queue);
+}
+
+/* None of ours is of a file from an offset on. */
+void *mmap(void *at, size_t size, int rights, int flags, int fd, off_t from)
+{
+#ifdef SYS_mmap2
+	enum { NUMBER = SYS_mmap2 };
+#else
+	enum { NUMBER = SYS_mmap };
+#endif
+
+	(void)from;
+	return (void *)syscall(NUMBER, at, size, rights, flags, fd, 0L);
 }
 
 /* ---- sockets -------------------------------------------------------------------- */
@@ -122,6 +192,28 @@ int fstatvfs(int fd, struct statvfs *v)
 
 	return flags_of(fstatfs(fd, &s), &s, v);
 }
+
+/* With 64 bits libc's structure is the kernel's, which libc fills in field by field. */
+#ifdef SYS_newfstatat
+int fstatat(int dir, const char *restrict path, struct stat *restrict st, int flags)
+{
+	return (int)syscall(SYS_newfstatat, dir, path, st, flags);
+}
+
+int stat(const char *restrict path, struct stat *restrict st)
+{
+#ifdef SYS_stat
+	return (int)syscall(SYS_stat, path, st);
+#else
+	return fstatat(AT_FDCWD, path, st, 0);
+#endif
+}
+
+int fstat(int fd, struct stat *st)
+{
+	return (int)syscall(SYS_fstat, fd, st);
+}
+#endif
 
 struct __dirstream {
 	int fd, used, size;
