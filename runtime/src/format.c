@@ -83,19 +83,6 @@ static void put_field(struct out *o, const struct spec *s, const char *text, siz
 		pad(o, ' ', shown.used, s->width);
 }
 
-static void put_number(struct out *o, const struct spec *s, unsigned long long value, bool minus,
-		       unsigned base)
-{
-	char digits[24], *at = digits + sizeof(digits);
-
-	do
-		*--at = "0123456789abcdef"[value % base];
-	while ((value /= base) != 0);
-	if (minus)
-		*--at = '-';
-	put_field(o, s, at, (size_t)(digits + sizeof(digits) - at));
-}
-
 static int number(const char **p, va_list *ap)
 {
 	int n = 0;
@@ -127,20 +114,26 @@ static struct spec parse(const char **p, va_list *ap)
 	return s;
 }
 
-static void put_signed(struct out *o, const struct spec *s, va_list *ap)
+/* A long is either an int or a long long, on all of ours. */
+static void put_number(struct out *o, const struct spec *s, va_list *ap, char how)
 {
-	long long v = s->longs > 1 ? va_arg(*ap, long long) :
-		      s->longs ? va_arg(*ap, long) : va_arg(*ap, int);
+	bool wide = s->longs * sizeof(long) > sizeof(int), minus = false;
+	unsigned long long value = wide ? va_arg(*ap, unsigned long long) : va_arg(*ap, unsigned);
+	unsigned base = how == 'x' ? 16 : 10;
+	char digits[24], *at = digits + sizeof(digits);
 
-	put_number(o, s, v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v, v < 0, 10);
-}
-
-static void put_unsigned(struct out *o, const struct spec *s, va_list *ap, unsigned base)
-{
-	unsigned long long v = s->longs > 1 ? va_arg(*ap, unsigned long long) :
-			       s->longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned);
-
-	put_number(o, s, v, false, base);
+	if (how == 'd') {
+		if (!wide)
+			value = (unsigned long long)(int)value;
+		minus = (long long)value < 0;
+		value = minus ? 0 - value : value;
+	}
+	do
+		*--at = "0123456789abcdef"[value % base];
+	while ((value /= base) != 0);
+	if (minus)
+		*--at = '-';
+	put_field(o, s, at, (size_t)(digits + sizeof(digits) - at));
 }
 
 static void convert(struct out *o, const struct spec *s, char how, va_list *ap)
@@ -155,11 +148,9 @@ static void convert(struct out *o, const struct spec *s, char how, va_list *ap)
 						       strnlen(text, (size_t)s->precision));
 		break;
 	case 'd':
-		put_signed(o, s, ap);
-		break;
 	case 'u':
 	case 'x':
-		put_unsigned(o, s, ap, how == 'x' ? 16 : 10);
+		put_number(o, s, ap, how);
 		break;
 	default:
 		c = how == 'c' ? (char)va_arg(*ap, int) : how;
@@ -221,26 +212,31 @@ int sprintf(char *buf, const char *fmt, ...)
 	return n;
 }
 
+static int to_file(FILE *file, const char *fmt, va_list ap)
+{
+	struct out o = { .file = file };
+
+	return run(&o, fmt, ap);
+}
+
 int printf(const char *fmt, ...)
 {
-	struct out o = { .file = stdout };
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = run(&o, fmt, ap);
+	n = to_file(stdout, fmt, ap);
 	va_end(ap);
 	return n;
 }
 
 int fprintf(FILE *file, const char *fmt, ...)
 {
-	struct out o = { .file = file };
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = run(&o, fmt, ap);
+	n = to_file(file, fmt, ap);
 	va_end(ap);
 	return n;
 }
