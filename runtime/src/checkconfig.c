@@ -19,44 +19,49 @@
 #include "sys.h"
 
 enum need { NEED_MUST, NEED_V1, NEED_V2, NEED_NICE };
+enum probe { PATH, CONTROLLER, FS, LINK, BPF, SECCOMP };
 
 struct row {
-	const char *group, *title, *option;     /* group NULL: the one before */
-	enum need need;
-	enum kstate (*probe)(const char *arg);
-	const char *arg;
+	const char *title, *option;     /* option: without "CONFIG_"; NULL: the title of a group */
+	const char *arg;                /* of the probe */
+	unsigned char need, probe;
 };
 
 static const struct row rows[] = {
-	{ "Namespaces", "Namespaces", "CONFIG_NAMESPACES", NEED_MUST, probe_path, "/proc/self/ns/mnt" },
-	{ NULL, "Utsname namespace", "CONFIG_UTS_NS", NEED_MUST, probe_path, "/proc/self/ns/uts" },
-	{ NULL, "Ipc namespace", "CONFIG_IPC_NS", NEED_MUST, probe_path, "/proc/self/ns/ipc" },
-	{ NULL, "Pid namespace", "CONFIG_PID_NS", NEED_MUST, probe_path, "/proc/self/ns/pid" },
-	{ NULL, "Network namespace", "CONFIG_NET_NS", NEED_MUST, probe_path, "/proc/self/ns/net" },
-	{ NULL, "User namespace", "CONFIG_USER_NS", NEED_NICE, probe_path, "/proc/self/ns/user" },
-	{ NULL, "Cgroup namespace", "CONFIG_CGROUPS", NEED_NICE, probe_path, "/proc/self/ns/cgroup" },
-	{ "Control groups", "Cgroups", "CONFIG_CGROUPS", NEED_MUST, probe_path, "/proc/self/cgroup" },
-	{ NULL, "Cgroup v1 devices", "CONFIG_CGROUP_DEVICE", NEED_V1, probe_controller, "devices" },
-	{ NULL, "Cgroup v1 freezer", "CONFIG_CGROUP_FREEZER", NEED_V1, probe_controller, "freezer" },
-	{ NULL, "Cgroup v2 devices (BPF)", "CONFIG_CGROUP_BPF", NEED_V2, probe_bpf, NULL },
-	{ NULL, "BPF system call", "CONFIG_BPF_SYSCALL", NEED_V2, probe_bpf, NULL },
-	{ NULL, "Cgroup memory", "CONFIG_MEMCG", NEED_NICE, probe_controller, "memory" },
-	{ NULL, "Cgroup cpu", "CONFIG_CGROUP_SCHED", NEED_NICE, probe_controller, "cpu" },
-	{ NULL, "Cgroup cpuset", "CONFIG_CPUSETS", NEED_NICE, probe_controller, "cpuset" },
-	{ NULL, "Cgroup pids", "CONFIG_CGROUP_PIDS", NEED_NICE, probe_controller, "pids" },
-	{ "File systems", "tmpfs", "CONFIG_TMPFS", NEED_MUST, probe_fs, "tmpfs" },
-	{ NULL, "devpts", "CONFIG_UNIX98_PTYS", NEED_MUST, probe_fs, "devpts" },
-	{ NULL, "Overlay", "CONFIG_OVERLAY_FS", NEED_NICE, probe_fs, "overlay" },
-	{ NULL, "Squashfs", "CONFIG_SQUASHFS", NEED_NICE, probe_fs, "squashfs" },
-	{ NULL, "POSIX message queues", "CONFIG_POSIX_MQUEUE", NEED_NICE, probe_fs, "mqueue" },
-	{ "Network", "Unix sockets", "CONFIG_UNIX", NEED_MUST, probe_path, "/proc/net/unix" },
-	{ NULL, "Veth pair device", "CONFIG_VETH", NEED_NICE, probe_link, "veth" },
-	{ NULL, "Bridges", "CONFIG_BRIDGE", NEED_NICE, probe_link, "bridge" },
-	{ NULL, "Macvlan", "CONFIG_MACVLAN", NEED_NICE, probe_link, "macvlan" },
-	{ NULL, "Vlan", "CONFIG_VLAN_8021Q", NEED_NICE, probe_link, "vlan" },
-	{ "Security", "Seccomp filter", "CONFIG_SECCOMP_FILTER", NEED_NICE, probe_seccomp, NULL },
-	{ NULL, "AppArmor", "CONFIG_SECURITY_APPARMOR", NEED_NICE, probe_path, "/sys/module/apparmor" },
-	{ NULL, "SELinux", "CONFIG_SECURITY_SELINUX", NEED_NICE, probe_fs, "selinuxfs" },
+	{ "Namespaces", NULL, NULL, 0, 0 },
+	{ "Namespaces", "NAMESPACES", "/proc/self/ns/mnt", NEED_MUST, PATH },
+	{ "Utsname namespace", "UTS_NS", "/proc/self/ns/uts", NEED_MUST, PATH },
+	{ "Ipc namespace", "IPC_NS", "/proc/self/ns/ipc", NEED_MUST, PATH },
+	{ "Pid namespace", "PID_NS", "/proc/self/ns/pid", NEED_MUST, PATH },
+	{ "Network namespace", "NET_NS", "/proc/self/ns/net", NEED_MUST, PATH },
+	{ "User namespace", "USER_NS", "/proc/self/ns/user", NEED_NICE, PATH },
+	{ "Cgroup namespace", "CGROUPS", "/proc/self/ns/cgroup", NEED_NICE, PATH },
+	{ "Control groups", NULL, NULL, 0, 0 },
+	{ "Cgroups", "CGROUPS", "/proc/self/cgroup", NEED_MUST, PATH },
+	{ "Cgroup v1 devices", "CGROUP_DEVICE", "devices", NEED_V1, CONTROLLER },
+	{ "Cgroup v1 freezer", "CGROUP_FREEZER", "freezer", NEED_V1, CONTROLLER },
+	{ "Cgroup v2 devices (BPF)", "CGROUP_BPF", NULL, NEED_V2, BPF },
+	{ "BPF system call", "BPF_SYSCALL", NULL, NEED_V2, BPF },
+	{ "Cgroup memory", "MEMCG", "memory", NEED_NICE, CONTROLLER },
+	{ "Cgroup cpu", "CGROUP_SCHED", "cpu", NEED_NICE, CONTROLLER },
+	{ "Cgroup cpuset", "CPUSETS", "cpuset", NEED_NICE, CONTROLLER },
+	{ "Cgroup pids", "CGROUP_PIDS", "pids", NEED_NICE, CONTROLLER },
+	{ "File systems", NULL, NULL, 0, 0 },
+	{ "tmpfs", "TMPFS", "tmpfs", NEED_MUST, FS },
+	{ "devpts", "UNIX98_PTYS", "devpts", NEED_MUST, FS },
+	{ "Overlay", "OVERLAY_FS", "overlay", NEED_NICE, FS },
+	{ "Squashfs", "SQUASHFS", "squashfs", NEED_NICE, FS },
+	{ "POSIX message queues", "POSIX_MQUEUE", "mqueue", NEED_NICE, FS },
+	{ "Network", NULL, NULL, 0, 0 },
+	{ "Unix sockets", "UNIX", "/proc/net/unix", NEED_MUST, PATH },
+	{ "Veth pair device", "VETH", "veth", NEED_NICE, LINK },
+	{ "Bridges", "BRIDGE", "bridge", NEED_NICE, LINK },
+	{ "Macvlan", "MACVLAN", "macvlan", NEED_NICE, LINK },
+	{ "Vlan", "VLAN_8021Q", "vlan", NEED_NICE, LINK },
+	{ "Security", NULL, NULL, 0, 0 },
+	{ "Seccomp filter", "SECCOMP_FILTER", NULL, NEED_NICE, SECCOMP },
+	{ "AppArmor", "SECURITY_APPARMOR", "/sys/module/apparmor", NEED_NICE, PATH },
+	{ "SELinux", "SECURITY_SELINUX", "selinuxfs", NEED_NICE, FS },
 };
 
 static const char need_words[][20] = { "required", "needed for v1", "needed for v2", "optional" };
@@ -79,7 +84,12 @@ struct report {
 
 static enum kstate state_of_row(const struct report *r, const struct row *row)
 {
-	return r->have_conf ? kconf_get(row->option) : row->probe(row->arg);
+	static enum kstate (*const probes[])(const char *arg) = {
+		[PATH] = probe_path, [CONTROLLER] = probe_controller, [FS] = probe_fs,
+		[LINK] = probe_link, [BPF] = probe_bpf, [SECCOMP] = probe_seccomp,
+	};
+
+	return r->have_conf ? kconf_get(row->option) : probes[row->probe](row->arg);
 }
 
 static void judge(struct report *r, const struct row *row, enum kstate s)
@@ -97,17 +107,23 @@ static void judge(struct report *r, const struct row *row, enum kstate s)
 static void print_row(struct report *r, const struct row *row, enum kstate s)
 {
 	if (r->json) {
-		printf("%s\n    {\"name\": \"%s\", \"option\": \"%s\", \"need\": \"%s\", \"state\": \"%s\"}",
+		printf("%s\n    {\"name\": \"%s\", \"option\": \"CONFIG_%s\", \"need\": \"%s\", \"state\": \"%s\"}",
 		       r->printed++ ? "," : "", row->title, row->option, need_words[row->need],
 		       state_words[s]);
 		return;
 	}
-	if (row->group)
-		printf("\n--- %s ---\n", row->group);
 	printf("%s: %s%s%s%s\n", row->title, state_words[s],
 	       s == K_MISSING && row->need != NEED_NICE ? " (" : "",
 	       s == K_MISSING && row->need != NEED_NICE ? need_words[row->need] : "",
 	       s == K_MISSING && row->need != NEED_NICE ? ")" : "");
+}
+
+static void check_row(struct report *r, const struct row *row)
+{
+	enum kstate s = state_of_row(r, row);
+
+	judge(r, row, s);
+	print_row(r, row, s);
 }
 
 static const char *policy_by(const struct report *r)
@@ -188,10 +204,10 @@ int cmd_checkconfig(int argc, char **argv)
 		printf("Kernel %s, no configuration found: everything is tried instead\n", u.release);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		enum kstate s = state_of_row(&r, &rows[i]);
-
-		judge(&r, &rows[i], s);
-		print_row(&r, &rows[i], s);
+		if (rows[i].option)
+			check_row(&r, &rows[i]);
+		else if (!r.json)
+			printf("\n--- %s ---\n", rows[i].title);
 	}
 	print_end(&r);
 	return can_run(&r) ? 0 : 1;

@@ -89,10 +89,12 @@ enum kstate kconf_get(const char *option)
 {
 	size_t n = strlen(option);
 
-	for (const char *p = text; p && (p = strstr(p, option)) != NULL; p += n) {
-		if ((p != text && p[-1] != '\n') || p[n] != '=')
-			continue;
-		return p[n + 1] == 'm' ? K_MODULE : p[n + 1] == 'n' ? K_MISSING : K_ENABLED;
+	for (const char *p = text; p && (p = strstr(p, "CONFIG_")) != NULL;) {
+		bool begins = p == text || p[-1] == '\n';
+
+		p += strlen("CONFIG_");
+		if (begins && strncmp(p, option, n) == 0 && p[n] == '=')
+			return p[n + 1] == 'm' ? K_MODULE : p[n + 1] == 'n' ? K_MISSING : K_ENABLED;
 	}
 	return text ? K_MISSING : K_UNKNOWN;
 }

@@ -10,7 +10,7 @@ enum kstate { K_MISSING, K_ENABLED, K_MODULE, K_UNKNOWN };
  */
 const char *kconf_open(void);
 
-/* What the configuration says of "CONFIG_X"; K_UNKNOWN when there is none. */
+/* What the configuration says of CONFIG_X, given "X"; K_UNKNOWN when there is none. */
 enum kstate kconf_get(const char *option);
 
 #endif
