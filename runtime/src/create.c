@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include "clone.h"
 #include "conf.h"
 #include "opts.h"
 #include "sampan.h"
 #include "sys.h"
-#include "tree.h"
 
 #define TEMPLATES "/usr/share/lxc/templates"
 
@@ -18,14 +18,8 @@ static const struct ctr *making;        /* its folder goes away when creating fa
 
 _Noreturn static void fail_create(void)
 {
-	char text[1100], hint[1100];
-
-	snprintf(text, sizeof(text), "%s", err_text());
-	snprintf(hint, sizeof(hint), "%s", err_hint_text());
 	if (making)
-		tree_remove(making->dir);
-	err_plain("%s", text);
-	err_hint("%s", hint);
+		clone_abort(making->dir);
 	fail();
 }
 
