@@ -33,19 +33,18 @@
 #include "sys.h"
 
 struct attach {
-	struct state st;
-	struct ns_set spaces;
-	bool elevated, clear_env, remount;
-	uint64_t caps;
-	struct seccomp filter;
-	struct rlimit limits[RLIMITS];
-	bool no_new_privs;
-	struct lsm_label label;         /* that of its PID 1 */
+	bool elevated, clear_env, remount, no_new_privs;
+	bool terminal;                  /* some of our stdio is one: the program gets a pty */
 	uid_t uid;
 	gid_t gid;
-	struct list set_env, keep_env;
+	uint64_t caps;
 	char **argv;
-	bool terminal;                  /* some of our stdio is one: the program gets a pty */
+	struct ns_set spaces;
+	struct lsm_label label;         /* that of its PID 1 */
+	struct rlimit limits[RLIMITS];
+	struct list set_env, keep_env;
+	struct state st;
+	struct seccomp filter;
 };
 
 /* ---- looking at the container ----------------------------------------------- */

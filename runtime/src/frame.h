@@ -28,11 +28,11 @@ struct frame {
 /* Finds frames of the host in a stream; all that is none is passed over. */
 struct decoder {
 	uint8_t session[SESSION_LEN];
+	bool mark, in_text;             /* '#' came last; behind "#~" */
+	uint32_t bits;                  /* of base64, not a whole byte yet */
+	size_t nbinary, ntext, letters;
 	uint8_t binary[FRAME_RAW + FRAME_RAW / 254 + 2];        /* since the last zero byte */
 	uint8_t text[FRAME_RAW];        /* decoded so far, behind a marker */
-	size_t nbinary, ntext, letters;
-	uint32_t bits;                  /* of base64, not a whole byte yet */
-	bool mark, in_text;             /* '#' came last; behind "#~" */
 };
 
 /* CRC-32 of ISO 3309 without its inversions: begin with ~0u, invert the end. */

@@ -26,7 +26,6 @@ struct link_early {
 };
 
 struct link {
-	struct decoder in;
 	uint8_t boot[8], agent[8];
 	bool up, left;                  /* a session stands; the host has left it */
 	bool interactive;               /* somebody types: bulk data keeps the line short */
@@ -44,6 +43,7 @@ struct link {
 	unsigned unanswered, stubborn, tried, failed, level, window, most_frames, most_payload;
 	unsigned trip, deviation;       /* of round trips, in 1/8 and 1/4 milliseconds */
 	bool fast;
+	struct decoder in;
 	struct link_sent sent[LINK_WINDOW];
 	struct link_early early[LINK_WINDOW];
 };

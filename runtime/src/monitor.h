@@ -17,8 +17,6 @@ struct client {
 
 struct monitor {
 	struct start *s;
-	struct client client[CLIENTS_MAX];
-	struct proxy proxy;
 	bool proxying;
 	bool watch_alone;               /* busybox init was told to end */
 	bool over;                      /* PID 1 has ended, and is to be started again */
@@ -26,6 +24,8 @@ struct monitor {
 	unsigned alone;                 /* ticks PID 1 has been without company */
 	pid_t looker;                   /* our child that makes nodes of new devices, or 0 */
 	bool look_again;                /* something came while it made some */
+	struct proxy proxy;
+	struct client client[CLIENTS_MAX];
 };
 
 /* The loop: until the container's PID 1 is gone. Its wait status. */

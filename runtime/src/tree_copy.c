@@ -24,13 +24,13 @@ enum { DEPTH_MAX = 120, XATTR_BYTES = 65536 };  /* depth: two descriptors each *
 struct copy {
 	const char *skip;               /* an entry of the folder itself, or NULL */
 	int root;                       /* of the copy */
-	char at[PATH_LEN_MAX * 4];      /* below it, of what is being copied */
 	struct link {
 		dev_t dev;
 		ino_t ino;
 		char *path;
 	} *links;
 	size_t nlinks;
+	char at[PATH_LEN_MAX * 4];      /* below the root, of what is being copied */
 };
 
 static volatile sig_atomic_t stopped;
