@@ -25,12 +25,9 @@ static void json_sink(const struct conf_msg *m, void *arg)
 	printf(", \"line\": %u, \"severity\": \"%s\", \"key\": ", m->at.line,
 	       levels[m->level]);
 	json_string(m->key);
-	fputs(", \"value\": ", stdout);
-	json_string(m->value);
-	fputs(", \"text\": ", stdout);
-	json_string(m->text);
-	fputs(", \"hint\": ", stdout);
-	json_string(m->hint);
+	json_field(", \"value\": ", m->value);
+	json_field(", \"text\": ", m->text);
+	json_field(", \"hint\": ", m->hint);
 	putchar('}');
 }
 
@@ -66,8 +63,7 @@ static void show_json(const struct conf_list *list)
 	for (const char *p = NULL; (p = list_next(list, p)) != NULL; comma = ",") {
 		printf("%s\n  {\"key\": ", comma);
 		json_string(p);
-		fputs(", \"value\": ", stdout);
-		json_string(list_value(p));
+		json_field(", \"value\": ", list_value(p));
 		putchar('}');
 	}
 	puts("\n]");

@@ -117,8 +117,7 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 {
 	bool up = st->state != ST_STOPPED;
 
-	fputs("{\"name\": ", stdout);
-	json_string(ctr->name);
+	json_field("{\"name\": ", ctr->name);
 	printf(", \"state\": \"%s\"", state_word(st->state));
 	json_number("pid", up && st->init.pid > 0 ? st->init.pid : -1);
 	json_number("supervisor", up && task_alive(&st->supervisor) ? st->supervisor.pid : -1);
@@ -130,8 +129,7 @@ static void print_json(const struct ctr *ctr, const struct state *st, const stru
 	putchar(']');
 	json_number("cpu_ns", up ? cpu_ns(&st->cg) : -1);
 	json_number("memory_bytes", up ? memory_bytes(&st->cg) : -1);
-	fputs(", \"config\": ", stdout);
-	json_string(up ? st->config : ctr->config);
+	json_field(", \"config\": ", up ? st->config : ctr->config);
 	puts("}");
 }
 

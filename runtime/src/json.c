@@ -21,3 +21,9 @@ void json_string(const char *text)
 	}
 	putchar('"');
 }
+
+void json_field(const char *before, const char *text)
+{
+	fputs(before, stdout);
+	json_string(text);
+}

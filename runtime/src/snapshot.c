@@ -137,8 +137,7 @@ static void print_one(const char *name, bool json, bool first)
 	}
 	printf("%s\n  {\"name\": \"%s\", \"time\": ", first ? "" : ",", name);
 	json_string(ts);
-	fputs(", \"comment\": ", stdout);
-	json_string(*comment ? comment : NULL);
+	json_field(", \"comment\": ", *comment ? comment : NULL);
 	putchar('}');
 }
 

@@ -47,6 +47,7 @@ FORMATS = {
     "ip_error": 1,
     "puts": 0,
     "fputs": 0,
+    "json_field": 0,
     "snprintf": 2,
     "sprintf": 1,
 }
