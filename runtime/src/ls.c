@@ -32,10 +32,10 @@ static struct {
 	   .column = { NAME, STATE, AUTOSTART, GROUPS, IPV4, IPV6, UNPRIVILEGED } };
 
 struct row {
-	struct ctr ctr;
 	enum run_state state;
 	pid_t pid;
 	bool autostart;
+	struct ctr ctr;
 	char cell[COLUMNS][COLUMN_BYTES];
 };
 
@@ -131,6 +131,16 @@ static void no_message(const struct conf_msg *msg, void *arg)
 	(void)arg;
 }
 
+/* What is known of all of them; false when a row for such a state is not wanted. */
+static bool begin_row(struct row *r, enum run_state state)
+{
+	r->state = state;
+	for (unsigned c = 0; c < COLUMNS; c++)
+		strcpy(r->cell[c], "-");
+	snprintf(r->cell[STATE], COLUMN_BYTES, "%s", state_word(state));
+	return shown(state);
+}
+
 static bool fill(struct row *r, const char *name, const char *lxcpath, bool details)
 {
 	struct state st;
@@ -138,14 +148,10 @@ static bool fill(struct row *r, const char *name, const char *lxcpath, bool deta
 	ctr_init(&r->ctr, name, lxcpath);
 	err_subject(NULL);
 	state_of(&r->ctr, &st);
-	r->state = st.state;
 	r->pid = st.state == ST_STOPPED ? 0 : st.init.pid;
-	for (unsigned c = 0; c < COLUMNS; c++)
-		strcpy(r->cell[c], "-");
-	snprintf(r->cell[NAME], COLUMN_BYTES, "%s", name);
-	snprintf(r->cell[STATE], COLUMN_BYTES, "%s", state_word(r->state));
-	if (!shown(r->state))
+	if (!begin_row(r, st.state))
 		return false;
+	snprintf(r->cell[NAME], COLUMN_BYTES, "%s", name);
 	if (!details)
 		return true;
 	conf_load(&own_conf, r->ctr.config, no_message, NULL);
@@ -186,13 +192,13 @@ static int nested(struct row *r, int room, const struct row *outer)
 	dir = root < 0 ? -1 : root_open(root, LXCPATH_DEFAULT, O_DIRECTORY);
 	n = dir < 0 ? 0 : names_of(fd_path(dir).s, list);
 	for (int i = 0; i < n && kept < room; i++) {
-		*r = (struct row){ .state = state_inside(root, list[i]), .ctr.name = r->cell[NAME] };
-		if (!shown(r->state))
+		if (!begin_row(r, state_inside(root, list[i])))
 			continue;
-		for (unsigned c = 0; c < COLUMNS; c++)
-			strcpy(r->cell[c], "-");
 		snprintf(r->cell[NAME], COLUMN_BYTES, "%s/%s", outer->ctr.name, list[i]);
-		snprintf(r->cell[STATE], COLUMN_BYTES, "%s", state_word(r->state));
+		r->ctr.name = r->cell[NAME];
+		r->ctr.config[0] = '\0';
+		r->pid = 0;
+		r->autostart = false;           /* a row may have been begun that was not kept */
 		r++;
 		kept++;
 	}
@@ -257,8 +263,7 @@ static void print_json(const struct row *rows, int n)
 		printf(", \"autostart\": %s, \"groups\": \"%s\", \"ipv4\": \"%s\", \"ipv6\": \"%s\"",
 		       rows[i].autostart ? "true" : "false", rows[i].cell[GROUPS], rows[i].cell[IPV4],
 		       rows[i].cell[IPV6]);
-		fputs(", \"config\": ", stdout);
-		json_string(rows[i].ctr.config);
+		json_field(", \"config\": ", rows[i].ctr.config);
 		putchar('}');
 	}
 	puts(n ? "\n]" : "]");
