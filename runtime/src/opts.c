@@ -29,23 +29,17 @@ static const struct opt common_opts[] = {
 
 void usage_error(const char *fmt, ...)
 {
-	char text[512];
+	bool near = strcmp(err_text(), "usage") == 0;   /* of unknown_long() */
+	char text[512], hint[128];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	err_subject(NULL);
-	if (!*err_hint_text() || strcmp(err_text(), "usage") != 0) {
-		err_plain("%s", text);
-		err_hint("--help shows the options");
-	} else {
-		char hint[128];
-
-		snprintf(hint, sizeof(hint), "%s", err_hint_text());
-		err_plain("%s", text);
-		err_hint("%s", hint);
-	}
+	snprintf(hint, sizeof(hint), "%s", near && *err_hint_text() ? err_hint_text() : "--help shows the options");
+	err_plain("%s", text);
+	err_hint("%s", hint);
 	fail();
 }
 

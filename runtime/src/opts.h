@@ -29,8 +29,7 @@ struct opt {
 struct optset {
 	const char *usage, *about;
 	const struct opt *opts;
-	size_t n;
-	unsigned flags;
+	unsigned short n, flags;
 };
 
 struct args {

@@ -225,23 +225,23 @@ int64_t sys_clock_ns(int clock)
 /* After 1970, without the day of the week and of the year. */
 struct tm *gmtime_r(const time_t *when, struct tm *t)
 {
-	long seconds = (long)(*when % 86400), days = (long)(*when / 86400);
-	int year = 1970, month = 0, length;
+	int days = (int)(*when / 86400), seconds = (int)(*when - (time_t)days * 86400);
+	int year = 1970, month = 0, length, february;
 
 	for (;; days -= length, year++) {
-		length = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 366 : 365;
+		february = year % 4 == 0 && (year % 25 != 0 || year % 16 == 0) ? 29 : 28;
+		length = february + 337;
 		if (days < length)
 			break;
 	}
-	for (int february = length - 337;; days -= length, month++) {
+	for (;; days -= length, month++) {
 		length = month == 1 ? february : 30 + ((0xad5 >> month) & 1);
 		if (days < length)
 			break;
 	}
 	*t = (struct tm){
-		.tm_year = year - 1900, .tm_mon = month, .tm_mday = (int)days + 1,
-		.tm_hour = (int)(seconds / 3600), .tm_min = (int)(seconds / 60 % 60),
-		.tm_sec = (int)(seconds % 60),
+		.tm_year = year - 1900, .tm_mon = month, .tm_mday = days + 1,
+		.tm_hour = seconds / 3600, .tm_min = seconds / 60 % 60, .tm_sec = seconds % 60,
 	};
 	return t;
 }

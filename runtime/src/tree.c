@@ -50,7 +50,7 @@ static long mount_id(int fd)
 	if (read_small(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return -1;
 	p = strstr(text, "mnt_id:");
-	return p ? atol(p + 7) : -1;
+	return p ? strtol(p + 7, NULL, 10) : -1;
 }
 
 static int remove_at(int parent, const char *name, long mount, int depth);
