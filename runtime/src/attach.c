@@ -17,14 +17,13 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
+#include "attach_env.h"
 #include "fds.h"
 #include "feat.h"
 #include "ids.h"
 #include "lsm.h"
 #include "knobs.h"
-#include "lines.h"
 #include "nsenter.h"
 #include "opts.h"
 #include "path.h"
@@ -142,58 +141,6 @@ static void set_stdio(struct attach *a, int sock)
 		ioctl(slave, TIOCSCTTY, 0);
 }
 
-static void set_env(const struct attach *a)
-{
-	const char *keep[LIST_MAX + 1];
-	unsigned n = 0;
-
-	if (a->clear_env) {
-		keep[n++] = getenv("TERM");
-		for (unsigned i = 0; i < a->keep_env.n; i++)
-			keep[n++] = getenv(a->keep_env.item[i]);
-		clearenv();
-		if (keep[0])
-			setenv("TERM", keep[0], 1);
-		for (unsigned i = 0; i < a->keep_env.n; i++)
-			if (keep[i + 1])
-				setenv(a->keep_env.item[i], keep[i + 1], 1);
-		setenv("PATH", ENV_PATH, 1);
-		setenv("HOME", "/", 1);
-	}
-	unsetenv("SAMPAN_RUN");
-	unsetenv("SAMPAN_CGROUP_ROOT");
-	unsetenv("SAMPAN_DISABLE");
-	if (!getenv("PATH"))
-		setenv("PATH", ENV_PATH, 1);
-	setenv("container", "lxc", 1);
-	for (unsigned i = 0; i < a->set_env.n; i++)
-		if (strchr(a->set_env.item[i], '='))
-			putenv((char *)(uintptr_t)a->set_env.item[i]);
-}
-
-/* Of the container's own passwd, which may be anything: a plain file, and looked at line by line. */
-static char *login_shell(uid_t uid)
-{
-	static struct lines l;
-	struct stat st;
-
-	l.fd = openat(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (l.fd < 0 || fstat(l.fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > 1 << 20)
-		return "/bin/sh";
-	for (char *line; (line = lines_next(&l)) != NULL;) {
-		char *field[7] = { line };
-		uint64_t number;
-		int n = 1;
-
-		for (char *p = line; n < 7 && (p = strchr(p, ':')) != NULL; field[n++] = p)
-			*p++ = '\0';
-		if (n == 7 && parse_uint(field[2], 0, UINT32_MAX, &number) && number == uid &&
-		    field[6][0] == '/')
-			return field[6];
-	}
-	return "/bin/sh";
-}
-
 /* -R: /proc and /sys of the namespaces it is in, where it has the caller's mounts. */
 static int remount(const struct ns_set *spaces)
 {
@@ -237,9 +184,9 @@ _Noreturn static void child(struct attach *a, int sock, bool late_cgroup)
 		fail();
 	if (lsm_exec(attr, a->label.selinux ? NULL : label, a->label.selinux ? label : NULL, false) < 0)
 		fail();
-	set_env(a);
+	attach_env(a->clear_env, &a->keep_env, &a->set_env);
 	if (!a->argv)
-		shell[0] = login_shell(a->uid);
+		shell[0] = attach_shell(a->uid);
 	signals_default(SIGNALS_OFTEN_IGNORED);
 	close_from(3, true);
 	die(exec_program(a->argv ? a->argv : shell));
