@@ -12,13 +12,13 @@
 #include "ids.h"
 #include "link.h"
 #include "pty.h"
+#include "request.h"
 #include "sampan.h"
 #include "sys.h"
 
 enum { MESSAGE, STDIN, STDOUT, STDERR };
 enum { ON_PTY = 1, OWN_VERB = 2, URGENT = 4 };
-enum { REQUEST_LEN = 8192, INPUT = 4096, WORDS = 250, ID_LEN = 8, KNOWN = 32, OPEN_LEN = 18,
-       REPEATED = 1, SIGNALLED = 256 };
+enum { INPUT = 4096, ID_LEN = 8, KNOWN = 32, OPEN_LEN = 18, REPEATED = 1, SIGNALLED = 256 };
 
 static struct chan {
 	bool used, reaped, repeated;    /* repeated: the request was known, nothing was run */
@@ -37,8 +37,6 @@ static struct chan {
 /* Which requests were run: an id runs once. */
 static struct { uint8_t id[ID_LEN]; pid_t pid; int code; } known[KNOWN];
 static unsigned nknown;
-
-static struct { const struct chan *owner; size_t size; char text[REQUEST_LEN + 3]; } request;
 
 /* ---- the end of programs --------------------------------------------------------- */
 
@@ -85,18 +83,16 @@ void chan_reap(void)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		code = WIFEXITED(status) ? WEXITSTATUS(status) : SIGNALLED + WTERMSIG(status);
-		for (unsigned i = 0; i < KNOWN; i++) {
+		for (unsigned i = 0; i < KNOWN; i++)
 			if (known[i].pid == pid) {
 				known[i].pid = 0;
 				known[i].code = code;
 			}
-		}
-		for (struct chan *c = chans; c < chans + CHANNELS; c++) {
+		for (struct chan *c = chans; c < chans + CHANNELS; c++)
 			if (c->used && c->pid == pid) {
 				c->reaped = true;
 				c->code = code;
 			}
-		}
 	}
 }
 
@@ -123,27 +119,6 @@ _Noreturn static void child(const struct chan *c, char **argv, char *variables, 
 	execv("/proc/self/exe", argv);
 	err_set("run /proc/self/exe");
 	die(EXIT_CANNOT_EXEC);
-}
-
-/* The words and, behind an empty one, the variables. NULL when it is no request. */
-static char **parse(const struct chan *c, char **variables)
-{
-	static char *argv[WORDS + 2];
-	char *p = request.text, *end = p + request.size;
-	unsigned n = 0;
-
-	if (request.owner != c)
-		return NULL;
-	end[0] = end[1] = end[2] = '\0';
-	if (c->flags & OWN_VERB)
-		argv[n++] = (char *)(uintptr_t)"sampan";
-	for (; *p && n < WORDS; p += strlen(p) + 1)
-		argv[n++] = p;
-	argv[n] = NULL;
-	if (n == 0 || *p || p >= end)
-		return NULL;
-	*variables = p + 1;
-	return argv;
 }
 
 /* A pty or three pipes: our ends in `c`, the program's in `theirs`. */
@@ -173,7 +148,7 @@ static int make_streams(struct chan *c, int theirs[3], unsigned rows, unsigned c
 static int spawn(struct chan *c, const uint8_t *rows)
 {
 	int theirs[3] = { -1, -1, -1 }, result = -1;
-	char *variables, **argv = parse(c, &variables);
+	char *variables, **argv = request_words(c, c->flags & OWN_VERB, &variables);
 
 	if (!argv)
 		return err_plain("the request is damaged");
@@ -224,28 +199,15 @@ static void open_chan(struct chan *c, const uint8_t *p)
 
 /* ---- what the host says --------------------------------------------------------------- */
 
-static void add_request(const struct chan *c, const uint8_t *bytes, size_t n)
-{
-	if (request.owner != c) {
-		request.owner = c;
-		request.size = 0;
-	}
-	if (request.size + n > REQUEST_LEN)
-		request.owner = NULL;           /* too long: refused when it is opened */
-	else
-		memcpy(request.text + request.size, bytes, n);
-	request.size += n;
-}
-
 static void on_message(struct chan *c, const uint8_t *p, size_t n)
 {
 	struct winsize size;
 
 	if (*p == 'A' && !c->used)
-		add_request(c, p + 1, n - 1);
+		request_add(c, p + 1, n - 1);
 	if (*p == 'O' && n == OPEN_LEN && !c->used) {
 		open_chan(c, p + 1);
-		request.owner = NULL;
+		request_end();
 	}
 	if (!c->used)
 		return;
