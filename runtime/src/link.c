@@ -4,28 +4,16 @@
 #include "sampan.h"
 
 enum {
-	WINDOW = 8, WINDOW_TYPING = 4,
-	LEVEL_FIRST = 1, LEVEL_TYPING = 3, LEVEL_USUAL = 4,
-	FAST_MS = 15, TELLING = 200, SHORT_MS = 50, LONG_MS = 100,
-	WAIT_MS = 250, WAIT_LEAST_MS = 30,
-	SAMPLE = 16, STUBBORN = 4, DOUBT = 3,
+	STUBBORN = 4, DOUBT = 3, TELLING = 200, FAST_MS = 15,
 	HELLO_MS = 1000, PROBE_MS = 250, PROBE_AGAIN_MS = 3000, PROBES = 4,
 	VERSION = 1, HELLO_LEN = 15,
 };
 
 struct link the_link;
 
-static const uint16_t payloads[] = { 32, 64, 120, 244, 490, FRAME_PAYLOAD };
-static const uint8_t under_way[] = { LINK_WINDOW, LINK_WINDOW, 16, 8, 6 };      /* frames of each: 3 kB at most */
-
 static struct link_sent *sent_of(uint16_t number)
 {
 	return &the_link.sent[number % LINK_WINDOW];
-}
-
-static bool is_due(uint32_t when, uint32_t now)
-{
-	return (int32_t)(now - when) >= 0;
 }
 
 /* ---- the session ------------------------------------------------------------------ */
@@ -34,15 +22,14 @@ static void reset(uint32_t now, unsigned frames, unsigned payload)
 {
 	struct link *l = &the_link;
 
-	l->binary = l->clean = l->doubt = l->ack_due = l->fast = l->left = false;
+	l->binary = l->clean = l->doubt = l->ack_due = l->left = false;
 	l->probes = 0;
 	l->probe_at = l->heard = l->moved = now;
 	l->expected = l->ping_heard = l->first = l->next = 0;
 	l->transmissions = 0;
 	memset(l->ping, 0, sizeof(l->ping));
-	l->unanswered = l->stubborn = l->tried = l->failed = l->trip = l->deviation = 0;
-	l->level = LEVEL_FIRST;
-	l->window = WINDOW;
+	l->unanswered = l->stubborn = 0;
+	pace_reset();
 	l->most_frames = frames < LINK_WINDOW ? frames : LINK_WINDOW;
 	l->most_payload = payload < FRAME_PAYLOAD ? payload : FRAME_PAYLOAD;
 	for (unsigned i = 0; i < LINK_WINDOW; i++)
@@ -74,39 +61,6 @@ static void on_hello(const struct frame *f)
 }
 
 /* ---- what came back ----------------------------------------------------------------- */
-
-static void measure(unsigned ms, bool full)
-{
-	struct link *l = &the_link;
-
-	if (l->trip == 0) {
-		l->trip = ms * 8;
-		l->deviation = ms * 2;
-	} else {
-		unsigned off = ms > l->trip / 8 ? ms - l->trip / 8 : l->trip / 8 - ms;
-
-		l->deviation = l->deviation - l->deviation / 4 + off;
-		l->trip = l->trip - l->trip / 8 + ms;
-	}
-	if (ms < SHORT_MS && full && l->window < LINK_WINDOW)
-		l->window++;
-	else if (ms > LONG_MS && l->window > WINDOW)
-		l->window--;
-}
-
-/* Smaller frames on a lossy line, larger ones on a clean one. */
-static void judge(void)
-{
-	struct link *l = &the_link;
-
-	if (l->tried < SAMPLE)
-		return;
-	if (l->failed * 100 > l->tried * 15 && l->level > 0)
-		l->level--;
-	else if (l->failed * 100 < l->tried * 4 && l->level < LEVEL_USUAL)
-		l->level++;
-	l->tried = l->failed = 0;
-}
 
 /*
  * A serial line does not reorder: what was transmitted before something that is known
@@ -153,12 +107,12 @@ static void acknowledged(const struct frame *f, uint16_t ping)
 		}
 	}
 	if (answered) {
-		measure(l->now - since, full);
+		pace_measure(l->now - since, full);
 		if (size >= TELLING)
 			l->fast = l->now - since < FAST_MS;
 		l->moved = l->now;
 	}
-	judge();
+	pace_judge();
 }
 
 static void on_data(const struct frame *f)
@@ -215,40 +169,6 @@ void link_receive(const uint8_t *bytes, size_t n, uint32_t now)
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Bulk data waits a moment for the answer to the first PROBE: in binary it is shorter. */
-static bool settling(void)
-{
-	const struct link *l = &the_link;
-
-	return l->probes <= 1 && !l->binary && !is_due(l->probe_at, l->now);
-}
-
-/* Which size of frames: while somebody types, whose keys wait behind them, no large ones. */
-static unsigned size_level(void)
-{
-	const struct link *l = &the_link;
-
-	return l->interactive && l->level > LEVEL_TYPING ? LEVEL_TYPING : l->level;
-}
-
-bool link_room(bool bulk)
-{
-	const struct link *l = &the_link;
-	unsigned level = size_level();
-	unsigned typing = (unsigned)WINDOW_TYPING << (LEVEL_TYPING - (level < LEVEL_TYPING ? level : LEVEL_TYPING));
-	unsigned frames = l->window > WINDOW ? l->window : under_way[level];
-
-	if (bulk && settling())
-		return false;
-	if (!bulk)
-		frames += WINDOW_TYPING;
-	else if (l->interactive && frames > typing)
-		frames = typing;
-	if (frames > l->most_frames)
-		frames = l->most_frames;
-	return l->up && (uint16_t)(l->next - l->first) < frames;
-}
-
 static size_t encode(struct frame f, bool binary, uint8_t *line)
 {
 	struct link *l = &the_link;
@@ -300,8 +220,6 @@ static size_t send_data(uint8_t *line)
 {
 	struct link *l = &the_link;
 	bool bulk = link_room(true);
-	unsigned level = l->level == LEVEL_USUAL && l->fast ? LEVEL_USUAL + 1 : size_level();
-	size_t room = payloads[level] < l->most_payload ? payloads[level] : l->most_payload;
 	struct link_sent *s;
 
 	for (uint16_t n = l->first; n != l->next; n++)
@@ -310,7 +228,7 @@ static size_t send_data(uint8_t *line)
 	if (!link_room(false))
 		return 0;
 	s = sent_of(l->next);
-	s->size = (uint16_t)link_source(room, bulk, &s->channel, s->payload);
+	s->size = (uint16_t)link_source(pace_payload(), bulk, &s->channel, s->payload);
 	if (s->size == 0)
 		return 0;
 	s->number = l->next++;
@@ -356,22 +274,6 @@ static size_t send_ack(uint8_t *line)
 	return encode(f, l->binary, line);
 }
 
-/* How long an answer may take before we ask for it. */
-static unsigned patience(void)
-{
-	const struct link *l = &the_link;
-	unsigned most = l->trip / 8 > WAIT_MS && l->unanswered < 2 ? l->trip / 8 : WAIT_MS;
-	unsigned usual = l->trip / 8 + l->deviation + 10;
-	unsigned frames = (uint16_t)(l->next - l->first);
-	unsigned missed = frames > 1 ? l->trip / 4 / frames + WAIT_LEAST_MS : usual;    /* two answers in a row */
-
-	if (l->trip == 0)
-		return WAIT_MS;
-	usual = missed < usual ? missed : usual;
-	usual = (usual > WAIT_LEAST_MS ? usual : WAIT_LEAST_MS) << (l->unanswered < 4 ? l->unanswered : 4);
-	return usual < most ? usual : most;
-}
-
 static bool in_flight(void)
 {
 	return the_link.first != the_link.next;
@@ -383,7 +285,7 @@ size_t link_transmit(uint8_t *line, uint32_t now)
 	size_t n;
 
 	l->now = now;
-	if (l->hello || (!l->up && !l->left && is_due(l->hello_at, now)))
+	if (l->hello || (!l->up && !l->left && link_due(l->hello_at, now)))
 		return say_hello(line);
 	if (!l->up)
 		return 0;
@@ -393,7 +295,7 @@ size_t link_transmit(uint8_t *line, uint32_t now)
 		l->probes = l->stubborn = 0;
 		l->probe_at = now + PROBE_AGAIN_MS;
 	}
-	if (!l->binary && is_due(l->probe_at, now))
+	if (!l->binary && link_due(l->probe_at, now))
 		return send_probe(line);
 	if (l->ping_heard)              /* who asks waits for it, and may have a window to send again */
 		return send_ack(line);
@@ -402,7 +304,7 @@ size_t link_transmit(uint8_t *line, uint32_t now)
 		return n;
 	if (l->ack_due)
 		return send_ack(line);
-	return in_flight() && is_due(l->moved + patience(), now) ? send_ping(line) : 0;
+	return in_flight() && link_due(l->moved + pace_patience(), now) ? send_ping(line) : 0;
 }
 
 int link_wait(uint32_t now)
@@ -413,11 +315,11 @@ int link_wait(uint32_t now)
 	if (l->hello || l->ack_due)
 		return 0;
 	if (!l->up)
-		return l->left ? LINK_NEVER : is_due(l->hello_at, now) ? 0 : (int)(l->hello_at - now);
+		return l->left ? LINK_NEVER : link_due(l->hello_at, now) ? 0 : (int)(l->hello_at - now);
 	if (!l->binary)
 		wait = (int32_t)(l->probe_at - now);
 	if (in_flight()) {
-		left = (int32_t)(l->moved + patience() - now);
+		left = (int32_t)(l->moved + pace_patience() - now);
 		wait = left < wait ? left : wait;
 	}
 	return wait < 0 ? 0 : wait;

@@ -65,6 +65,19 @@ bool link_room(bool bulk);
 /* The last words: BYE. Its length. */
 size_t link_goodbye(uint8_t *line);
 
+/* ---- link_pace.c: what the line lets through ---- */
+
+void pace_reset(void);
+void pace_measure(unsigned ms, bool full);      /* a round trip, while as much as may be was under way */
+void pace_judge(void);                          /* smaller frames on a lossy line, larger ones on a clean one */
+size_t pace_payload(void);                      /* of the next frame, at most */
+unsigned pace_patience(void);                   /* milliseconds an answer may take before we ask for it */
+
+static inline bool link_due(uint32_t when, uint32_t now)
+{
+	return (int32_t)(now - when) >= 0;
+}
+
 /*
  * What the channels give: at most `room` bytes for `payload`, and where they belong in
  * `channel`; 0 when there is nothing. `bulk`: all of them may send, not just who types.

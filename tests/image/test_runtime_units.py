@@ -50,7 +50,7 @@ def test_reader_and_policy_compile_without_a_warning(command: tuple[str, ...], t
 FUZZED = {
     "conf": READER,
     "idmap": READER,
-    "link": ["link.c"],
+    "link": ["link.c", "link_pace.c"],
     "mount": READER,
     "serve": ["util.c"],
     "rules": ["rules.c", "util.c", "symbol.c", "match.c"],

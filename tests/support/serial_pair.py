@@ -135,7 +135,7 @@ def agent_library(folder: Path) -> ctypes.CDLL:
     compiler = shutil.which("gcc")
     command = [compiler] if compiler else [sys.executable, "-m", "ziglang", "cc"]
     out, source = folder / "agent_end.so", ROOT / "runtime" / "src"
-    files = [ROOT / "tests" / "support" / "agent_end.c", source / "link.c", source / "frame.c"]
+    files = [ROOT / "tests/support/agent_end.c", *(source / name for name in ("link.c", "link_pace.c", "frame.c"))]
     subprocess.run(
         [*command, "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-I{source}", *files, "-o", out],
         check=True,
