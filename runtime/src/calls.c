@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include "sys.h"
 
@@ -113,7 +114,7 @@ int tcflush(int fd, int queue)
 	return call_ioctl(fd, TCFLSH, (uintptr_t)queue);
 }
 
-/* None of ours is of a file from an offset on. */
+/* What is mapped is memory alone, or a file from its beginning. */
 void *mmap(void *at, size_t size, int rights, int flags, int fd, off_t from)
 {
 #ifdef SYS_mmap2
@@ -193,27 +194,77 @@ int fstatvfs(int fd, struct statvfs *v)
 	return flags_of(fstatfs(fd, &s), &s, v);
 }
 
-/* With 64 bits libc's structure is the kernel's, which libc fills in field by field. */
+/* What is used of it. With 64 bits libc's structure is the kernel's. */
 #ifdef SYS_newfstatat
 int fstatat(int dir, const char *restrict path, struct stat *restrict st, int flags)
 {
 	return (int)syscall(SYS_newfstatat, dir, path, st, flags);
 }
 
+int fstat(int fd, struct stat *st)
+{
+	return (int)syscall(SYS_fstat, fd, st);
+}
+#else
+/* The kernel's of all our 32-bit architectures. */
+struct old_stat {
+	uint64_t dev;
+	uint32_t no_dev, no_ino, mode, nlink, uid, gid;
+	uint64_t rdev;
+	uint32_t no_rdev;
+	int64_t size;
+	uint32_t block_size;
+	uint64_t blocks;
+	uint32_t atime, atime_ns, mtime, mtime_ns, ctime, ctime_ns;
+	uint64_t ino;
+};
+_Static_assert(sizeof(struct old_stat) == 96 || sizeof(struct old_stat) == 104, "x86, where 64 bits are put at 4; ARM");
+
+static int old_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+	struct old_stat k;
+
+	if (syscall(SYS_fstatat64, dir, path, &k, flags) < 0)
+		return -1;
+	*st = (struct stat){
+		.st_dev = k.dev, .st_ino = k.ino, .st_mode = k.mode, .st_nlink = k.nlink, .st_uid = k.uid,
+		.st_gid = k.gid, .st_rdev = k.rdev, .st_size = k.size,
+		.st_atim = { .tv_sec = k.atime, .tv_nsec = (long)k.atime_ns },
+		.st_mtim = { .tv_sec = k.mtime, .tv_nsec = (long)k.mtime_ns },
+	};
+	return 0;
+}
+
+int fstatat(int dir, const char *restrict path, struct stat *restrict st, int flags)
+{
+	struct statx x;
+
+	if (syscall(SYS_statx, dir, path, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x) < 0)
+		return errno == ENOSYS ? old_fstatat(dir, path, st, flags) : -1;        /* before Linux 4.11 */
+	*st = (struct stat){
+		.st_dev = makedev(x.stx_dev_major, x.stx_dev_minor), .st_ino = x.stx_ino, .st_mode = x.stx_mode,
+		.st_nlink = x.stx_nlink, .st_uid = x.stx_uid, .st_gid = x.stx_gid,
+		.st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor), .st_size = (off_t)x.stx_size,
+		.st_atim = { .tv_sec = x.stx_atime.tv_sec, .tv_nsec = (long)x.stx_atime.tv_nsec },
+		.st_mtim = { .tv_sec = x.stx_mtime.tv_sec, .tv_nsec = (long)x.stx_mtime.tv_nsec },
+	};
+	return 0;
+}
+
+int fstat(int fd, struct stat *st)
+{
+	return fstatat(fd, "", st, AT_EMPTY_PATH);
+}
+#endif
+
 int stat(const char *restrict path, struct stat *restrict st)
 {
-#ifdef SYS_stat
+#if defined(SYS_newfstatat) && defined(SYS_stat)
 	return (int)syscall(SYS_stat, path, st);
 #else
 	return fstatat(AT_FDCWD, path, st, 0);
 #endif
 }
-
-int fstat(int fd, struct stat *st)
-{
-	return (int)syscall(SYS_fstat, fd, st);
-}
-#endif
 
 struct __dirstream {
 	int fd, used, size;
