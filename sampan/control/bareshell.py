@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+import signal
 from collections.abc import Callable, Mapping, Sequence
 
 from sampan.control import sendagent
@@ -34,6 +35,7 @@ class BareChannel:
         self.passed = 0
         self.stdin = bytearray()
         self.whole = asyncio.Event()  #: the input is
+        self.signalled = 0  #: the last signal; one that comes before the program has begun ends it
         self._interrupt = interrupt
 
     def write(self, data: bytes) -> None:
@@ -44,14 +46,15 @@ class BareChannel:
 
     def signal(self, number: int) -> None:
         """Any signal is Ctrl-C: a shell has no other way."""
+        self.signalled = number
+        self.whole.set()
         self._interrupt()
 
     def resize(self, rows: int, columns: int) -> None:
         """It has no terminal."""
 
     def close(self) -> None:
-        self.whole.set()
-        self._interrupt()
+        self.signal(signal.SIGHUP)
 
     def consumed(self, count: int) -> None:
         """All of it was here before any was given."""
@@ -117,23 +120,28 @@ class BareSession:
     async def _run(self, channel: BareChannel, request: Request) -> None:
         await channel.whole.wait()
         async with self._turn:
-            self._running = channel
             try:
                 channel.finish(self._known.get(request.ident) or await self._ended(channel, request))
             except SampanError as error:
                 self.up = False  # where the shell is now is found out anew
                 channel.finish(End(125, failure=error.message))
-            finally:
-                self._running = None
 
     async def _ended(self, channel: BareChannel, request: Request) -> End:
         session = self._session
-        if channel.stdin:
+        if channel.stdin and not channel.signalled:
             await sendagent.write(session, bytes(channel.stdin), _STDIN, await self._decoder())
+            if channel.signalled:
+                await session.run(f"rm -f {_STDIN}", _FOR_EVER)
+        if channel.signalled:
+            return End(0, channel.signalled)
         variables = [f"{name}={shlex.quote(value)}" for name, value in request.environment.items()]
         command = " ".join([*variables, *map(shlex.quote, request.words)])
         given = f"<{_STDIN} " if channel.stdin else ""
-        said = await session.run(f"{command} {given}2>{_STDERR}", _FOR_EVER)
+        self._running = channel
+        try:
+            said = await session.run(f"{command} {given}2>{_STDERR}", _FOR_EVER)
+        finally:
+            self._running = None
         errors = await session.run(f"cat {_STDERR}; rm -f {_STDIN} {_STDERR}", _FOR_EVER)
         for stream, data in ((Stream.STDOUT, said.raw), (Stream.STDERR, errors.raw)):
             if data:

@@ -121,8 +121,33 @@ def test_a_program_of_the_bare_shell_is_given_up(
         client.input(b"")
         until_there(tmp_path / "begun")
         client.signal(signal.SIGINT)
-        ended = [payload for kind, payload in client.packets() if kind == Kind.END]
-    assert json.loads(ended[0])["status"] == 128 + signal.SIGINT
+        assert status_of(client) == 128 + signal.SIGINT
+
+
+def test_a_program_given_up_before_its_turn_is_not_run(
+    boards: Callable[[str], Board], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAMPAN_BUILD", str(tmp_path))
+    line = resolve(boards("").url)
+    late = {"do": "run", "words": ["sh", "-c", f"echo >>{tmp_path}/late"]}
+    with Connection(line, {"do": "run", "words": ["sh", "-c", f"echo >{tmp_path}/begun; exec sleep 1000"]}) as client:
+        client.input(b"")
+        until_there(tmp_path / "begun")
+        with Connection(line, late) as waits:
+            waits.input(b"")
+        with Connection(line, late) as types:
+            types.input(b"not all of it")
+        asked = Connection(line, late)
+        asked.signal(signal.SIGINT)
+    assert status_of(asked) == 128 + signal.SIGINT
+    asked.close()
+    assert Target(line).run("echo next").output == "next\n"
+    assert not (tmp_path / "late").exists()
+
+
+def status_of(client: Connection) -> int:
+    ended = [payload for kind, payload in client.packets() if kind == Kind.END]
+    return int(json.loads(ended[0])["status"])
 
 
 def until_there(path: Path) -> None:
