@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shlex
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from sampan.control import sendagent
 from sampan.core.errors import SampanError
@@ -88,22 +88,11 @@ class BareSession:
         """A program runs or waits for its turn."""
         return bool(self._tasks)
 
-    def open(
-        self,
-        words: Sequence[str],
-        *,
-        flags: int = 0,
-        environment: Mapping[str, str] | None = None,
-        rows: int = 24,
-        columns: int = 80,
-        ident: bytes = b"",
-    ) -> BareChannel:
+    def open(self, request: Request) -> BareChannel:
         """Run a program once its input is whole; one that wants a terminal gets none, and no input."""
-        asked = ["sampan", *words] if flags & Flag.VERB else list(words)
-        request = Request(asked, environment or {}, flags, rows, columns, ident)
         request.block()  # refuses what an agent would refuse
         channel = BareChannel(lambda: self._interrupt(channel))
-        if flags & Flag.TERMINAL:
+        if request.flags & Flag.TERMINAL:
             channel.close_input()
         task = asyncio.get_running_loop().create_task(self._run(channel, request))
         self._tasks[task] = channel
@@ -135,7 +124,8 @@ class BareSession:
         if channel.signalled:
             return End(0, channel.signalled)
         variables = [f"{name}={shlex.quote(value)}" for name, value in request.environment.items()]
-        command = " ".join([*variables, *map(shlex.quote, request.words)])
+        words = ["sampan", *request.words] if request.flags & Flag.VERB else request.words
+        command = " ".join([*variables, *map(shlex.quote, words)])
         given = f"<{_STDIN} " if channel.stdin else ""
         self._running = channel
         try:

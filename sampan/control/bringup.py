@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from sampan.control import sendagent
 from sampan.control.bareshell import BareSession
+from sampan.control.programs import Programs
 from sampan.core.errors import SampanError
 from sampan.serial import shell
 from sampan.serial.agent import AgentSession, NoAgent, OtherVersion
@@ -110,9 +111,7 @@ async def refuse_if_typing(typist: str, last: Callable[[], str]) -> None:
         raise SampanError(what, hint="finish there what is begun, or quit that terminal")
 
 
-async def agent_on(
-    console: Console, login: Login, say: Callable[[str], None], state: State
-) -> AgentSession | BareSession:
+async def agent_on(console: Console, login: Login, say: Callable[[str], None], state: State) -> Programs:
     """A session with the agent on `console`; starts it by one line at the login shell when none runs.
 
     Where none can run, one with the shell itself.

@@ -16,13 +16,12 @@ import sys
 import msgspec
 
 from sampan.control import bringup
-from sampan.control.bareshell import BareSession
 from sampan.control.lines import LinePlace, Owner
+from sampan.control.programs import Programs
 from sampan.control.sideline import SideLine
 from sampan.control.visitor import Keyboard, Visitor, record_of
 from sampan.core.errors import SampanError
 from sampan.core.files import write_bytes
-from sampan.serial.agent import AgentSession
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.log import LineLog
@@ -51,7 +50,7 @@ class Broker:
         self.keyboard = Keyboard()
         self.terminals: set[Visitor] = set()
         self._baud = baud
-        self._session: AgentSession | BareSession | None = None
+        self._session: Programs | None = None
         self._starting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._used = self._loop.time()
@@ -64,7 +63,7 @@ class Broker:
 
     # ---- the agent
 
-    async def agent(self, visitor: Visitor, login: bringup.Login) -> AgentSession | BareSession:
+    async def agent(self, visitor: Visitor, login: bringup.Login) -> Programs:
         """The session, begun when there is none."""
         async with self._starting:
             self.touch()

@@ -7,13 +7,12 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from sampan.control.bareshell import BareChannel, BareSession
 from sampan.control.bringup import Login
 from sampan.control.packets import Kind, Nonsense, Unpacker, pack
+from sampan.control.programs import Program, Programs, asked
 from sampan.core.errors import SampanError
-from sampan.serial.agent import AgentSession
 from sampan.serial.errors import ConsoleError
-from sampan.serial.mux import Channel, End, Flag, Stream
+from sampan.serial.mux import End, Stream
 
 if TYPE_CHECKING:
     from sampan.control.broker import Broker
@@ -93,17 +92,7 @@ class Visitor:
     async def _run(self, request: dict[str, Any], login: Login) -> None:
         self.doing = " ".join(request["words"][:4])[:60]
         session = await self.broker.agent(self, login)
-        flags = (Flag.TERMINAL if request.get("terminal") else 0) | (Flag.VERB if request.get("verb") else 0)
-        flags |= Flag.URGENT if request.get("urgent") else 0
-        rows, columns = request.get("size") or (24, 80)
-        channel = session.open(
-            request["words"],
-            flags=flags,
-            environment=request.get("environment") or {},
-            rows=rows,
-            columns=columns,
-            ident=bytes.fromhex(request.get("ident", "")),
-        )
+        channel = session.open(asked(request))
         done: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         channel.on_data = lambda stream, data: self._output(channel, session, stream, data)
         channel.on_end = lambda end: None if done.done() else done.set_result(end)
@@ -124,16 +113,14 @@ class Visitor:
             feeding.cancel()
             self.broker.touch()
 
-    def _has_room(self, channel: Channel | BareChannel, *, tell: bool) -> None:
+    def _has_room(self, channel: Program, *, tell: bool) -> None:
         self._room.set()
         now = asyncio.get_running_loop().time()
         if tell and now - self._told >= _TELL_EVERY:
             self._told = now
             self.send(Kind.PASSED, b"%d" % channel.passed)
 
-    def _output(
-        self, channel: Channel | BareChannel, session: AgentSession | BareSession, stream: Stream, data: bytes
-    ) -> None:
+    def _output(self, channel: Program, session: Programs, stream: Stream, data: bytes) -> None:
         self.send(Kind.STDOUT if stream == Stream.STDOUT else Kind.STDERR, data)
         # Credit goes back when the client has taken it: its pipe holds up its program alone.
         self._unsent += len(data)
@@ -143,14 +130,14 @@ class Visitor:
         else:
             asyncio.ensure_future(self._drained(channel, session))
 
-    async def _drained(self, channel: Channel | BareChannel, session: AgentSession | BareSession) -> None:
+    async def _drained(self, channel: Program, session: Programs) -> None:
         with contextlib.suppress(OSError):
             await self._writer.drain()
         count, self._unsent = self._unsent, 0
         channel.consumed(count)
         session.kick()
 
-    async def _feed(self, channel: Channel | BareChannel, session: AgentSession | BareSession) -> None:
+    async def _feed(self, channel: Program, session: Programs) -> None:
         """The client's input, as fast as the line takes it."""
         while (item := await self._packet()) is not None:
             kind, payload = item

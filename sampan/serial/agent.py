@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from sampan.core.errors import SampanError
 from sampan.serial.clock import Deadline
 from sampan.serial.console import Console
 from sampan.serial.errors import ConsoleError, SessionLost
 from sampan.serial.link import FLUSH, Data, Left, Link, Peer, Refused, Taken, Text, Up
-from sampan.serial.mux import Channel, End, Flag, Mux, Request, Stream
+from sampan.serial.mux import Channel, Mux, Request
 
 SHORTEST_WAIT = 0.001
 DEAD_SECONDS = 6.0  #: of the machine's clock without any frame: the agent or the line is gone
@@ -30,15 +29,6 @@ class NoAgent(ConsoleError):
 
 class OtherVersion(SampanError):
     """The agent speaks only other versions of the protocol."""
-
-
-@dataclass
-class Output:
-    """How a program ended, with all it wrote."""
-
-    end: End
-    stdout: bytearray = field(default_factory=bytearray)
-    stderr: bytearray = field(default_factory=bytearray)
 
 
 class AgentSession:
@@ -97,48 +87,14 @@ class AgentSession:
 
     # ---- programs
 
-    def open(
-        self,
-        words: Sequence[str],
-        *,
-        flags: int = 0,
-        environment: Mapping[str, str] | None = None,
-        rows: int = 24,
-        columns: int = 80,
-        ident: bytes = b"",
-    ) -> Channel:
+    def open(self, request: Request) -> Channel:
         """Run a program, or with Flag.VERB a verb of sampan. SampanError when that cannot be asked for."""
         if not self.link.up:
             raise self.console.error(SessionLost, "the agent is gone")
-        channel = self.mux.open(Request(list(words), environment or {}, flags, rows, columns, ident))
+        channel = self.mux.open(request)
         self.link.interactive = self.mux.interactive
         self.kick()
         return channel
-
-    async def run(self, words: Sequence[str], *, verb: bool = False, stdin: bytes = b"") -> Output:
-        """Run a program to its end. Raises SessionLost when the session ends first."""
-        channel = self.open(words, flags=Flag.VERB if verb else 0)
-        done: asyncio.Future[End] = self._loop.create_future()
-        output = Output(End(0))
-
-        def on_data(stream: Stream, data: bytes) -> None:
-            (output.stdout if stream == Stream.STDOUT else output.stderr).extend(data)
-            channel.consumed(len(data))
-
-        channel.on_data = on_data
-        channel.on_end = lambda end: None if done.done() else done.set_result(end)
-        channel.write(stdin)
-        channel.close_input()
-        self.kick()
-        try:
-            output.end = await done
-        except BaseException:
-            channel.close()
-            self.kick()
-            raise
-        if output.end.failure and not self.link.up:
-            raise self.console.error(SessionLost, output.end.failure)
-        return output
 
     def kick(self) -> None:
         """Something was queued on a channel."""

@@ -10,7 +10,7 @@ import secrets
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sampan.core.errors import EXIT_USAGE, SampanError
@@ -66,7 +66,7 @@ class Request:
     """What shall run. `words` are the program and its arguments, or a verb and its options."""
 
     words: Sequence[str]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
     flags: int = 0
     rows: int = 24
     columns: int = 80
