@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from mounts import tmpfs
 from runtime_lab import Lab, Result, make_root
 
 Check = Callable[[Lab], None]
@@ -92,34 +93,25 @@ def nothing_lies_over_a_process(lab: Lab) -> None:
 
 def readonly_holds_below(lab: Lab) -> None:
     tree = lab.path / "tree"
-    (tree / "sub").mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "none", tree / "sub"], check=True)
-    try:
+    tree.mkdir()
+    with tmpfs(tree / "sub"):
         name = lab.make("below", f"lxc.mount.entry = {tree} tmp none rbind,ro 0 0")
         done = shell(lab, name, "touch /tmp/x; touch /tmp/sub/x")
         assert done.stderr.count("Read-only file system") == 2, done.stderr
-    finally:
-        subprocess.run(["umount", tree / "sub"], check=True)
 
 
 def flags_of_the_host_stay(lab: Lab) -> None:
     tree = lab.path / "tree"
-    tree.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev,noexec", "none", tree], check=True)
-    try:
+    with tmpfs(tree, "nosuid,nodev,noexec"):
         # A bind mount of its own, so that these are flags of the mount alone.
         name = lab.make("flags", f"lxc.mount.entry = {tree} tmp none bind,ro 0 0")
         options = shell(lab, name, "grep ' /tmp ' /proc/mounts").stdout.split()[3].split(",")
         assert {"ro", "nosuid", "nodev", "noexec"} <= set(options)
-    finally:
-        subprocess.run(["umount", tree], check=True)
 
 
 def mounts_stay_inside(lab: Lab) -> None:
     shared = lab.path / "shared"
-    shared.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", shared], check=True)
-    try:
+    with tmpfs(shared):
         subprocess.run(["mount", "--make-shared", shared], check=True)
         make_root(shared / "root")
         name = lab.make(
@@ -134,8 +126,6 @@ def mounts_stay_inside(lab: Lab) -> None:
         seen = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         lab.ok("stop", "-k", name)
         assert [place for place in seen if place.startswith(f"{shared}/")] == []
-    finally:
-        subprocess.run(["umount", "-R", "-l", shared], check=True)
 
 
 def hosts_mounts_are_gone(lab: Lab) -> None:
@@ -149,19 +139,19 @@ def hosts_mounts_are_gone(lab: Lab) -> None:
 
 
 def disk_stays_writable(lab: Lab) -> None:
+    """busybox's shutdown remounts what it cannot unmount: `/` shares the superblock of the host's disk."""
     disk = lab.path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
-    try:
+    with tmpfs(disk):
         make_root(disk / "root")
         name = lab.make("disk", f"lxc.rootfs.path = {disk}/root", "lxc.mount.auto = proc", root=False)
         lab.ok("start", name)
-        lab.attach(name, "mount -o remount,ro /; umount -r /; umount -a -r")
+        done = lab.attach(name, "mount -o remount,ro /; umount -r /; umount -a -r")
         try:
+            (disk / "written").write_text("still")
+            lab.ok("stop", name)
             (disk / "written").write_text("still")
         except OSError as error:
             raise AssertionError("the host's disk is read-only") from error
         finally:
-            lab.ok("stop", "-k", name)
-    finally:
-        subprocess.run(["umount", disk], check=True)
+            lab.sampan("stop", "-k", name)
+        assert "busy" in done.stderr, done.stderr

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from mounts import tmpfs
 from runtime_tools import POLICY, build
 
 from sampan.config import symbols
@@ -95,15 +96,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory with a node for each device of the grid, on a file system that takes them."""
     if os.geteuid() != 0:
         pytest.skip("needs root: device nodes and cgroups")
-    folder = tmp_path_factory.mktemp("nodes")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "nodes", folder], check=True)
-    try:
+    with tmpfs(tmp_path_factory.mktemp("nodes"), "size=1m") as folder:
         for kind, major, minor in DEVICES:
             mode = stat.S_IFBLK if kind == "b" else stat.S_IFCHR
             os.mknod(folder / f"{kind}-{major}-{minor}", mode | 0o666, os.makedev(major, minor))
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.fixture(scope="module")

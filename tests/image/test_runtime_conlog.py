@@ -6,12 +6,12 @@ import fcntl
 import os
 import re
 import signal
-import subprocess
 import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mounts import tmpfs
 from runtime_lab import Lab, gone, wait_for
 
 NOISE = "i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done > /dev/console"
@@ -19,11 +19,8 @@ NOISE = "i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done > /dev
 
 @pytest.fixture
 def small_disk(lab: Lab) -> Iterator[Path]:
-    place = lab.path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with tmpfs(lab.path / "disk", "size=64k") as place:
+        yield place
 
 
 def start(lab: Lab, label: str, script: str, *lines: str) -> str:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mounts import tmpfs
 from runtime_lab import Lab, need_own_root, wait_for
 
 
@@ -176,9 +177,8 @@ def test_what_cannot_be_copied(lab: Lab) -> None:
     assert "exists already" in lab.sampan("copy", name, "-N", there).stderr
     assert "-N is missing" in lab.sampan("copy", name).stderr
     assert "not defined" in lab.sampan("copy", "nosuch", "-N", "x").stderr
-    subprocess.run(["mount", "-t", "tmpfs", "none", lab.root(name) / "tmp"], check=True)
-    assert "something is mounted on" in lab.sampan("copy", name, "-N", "x").stderr
-    subprocess.run(["umount", lab.root(name) / "tmp"], check=True)
+    with tmpfs(lab.root(name) / "tmp"):
+        assert "something is mounted on" in lab.sampan("copy", name, "-N", "x").stderr
     assert sorted(path.name for path in lab.lxc.iterdir()) == sorted([name, there])
 
 

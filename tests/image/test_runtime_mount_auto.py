@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mounts import tmpfs
 from runtime_lab import Lab
 
 PLACE = "/sys/fs/cgroup"
@@ -97,9 +98,7 @@ def test_proc_and_sys(any_lab: Lab, proc: str, sys: str) -> None:
 
 def test_mounts_made_on_the_host_later_appear_inside(any_lab: Lab) -> None:
     shared = any_lab.path / "shared"
-    shared.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", shared], check=True)
-    try:
+    with tmpfs(shared):
         subprocess.run(["mount", "--make-shared", shared], check=True)
         name = any_lab.make("shared", f"lxc.mount.auto = proc shmounts:{shared}:/tmp/later")
         any_lab.ok("start", name)
@@ -110,5 +109,3 @@ def test_mounts_made_on_the_host_later_appear_inside(any_lab: Lab) -> None:
         assert made.returncode == 0, made.stderr
         assert str(shared / "mine") not in Path("/proc/mounts").read_text(), "it goes one way only"
         any_lab.ok("stop", "-k", name)
-    finally:
-        subprocess.run(["umount", "-R", shared], check=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mounts import tmpfs
 from runtime_lab import Lab, gone, make_root, need_own_root, wait_for
 
 from sampan.core.run import run
@@ -58,13 +59,8 @@ def loops(image: Path) -> list[str]:
 @pytest.fixture
 def readonly_medium(tmp_path: Path) -> Iterator[Path]:
     """A folder that is mounted read-only when `seal` has been made in it by the test."""
-    folder = tmp_path / "medium"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
-    try:
+    with tmpfs(tmp_path / "medium") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def seal(folder: Path) -> None:
@@ -240,10 +236,7 @@ def test_a_folder_has_no_options_of_a_file_system(lab: Lab) -> None:
 def test_flags_of_the_hosts_mount_stay(any_lab: Lab, readonly_medium: Path) -> None:
     """`ro` on a bind of a nosuid,nodev medium must not take these two away."""
     subprocess.run(["mount", "-o", "remount,nosuid,nodev", readonly_medium], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "noexec", "none", readonly_medium], check=True)
-    (readonly_medium / "sub").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", readonly_medium / "sub"], check=True)
-    try:
+    with tmpfs(readonly_medium, "noexec"), tmpfs(readonly_medium / "sub"):
         name = any_lab.make(
             "flags", f"lxc.mount.entry = {readonly_medium} tmp none rbind,ro 0 0", "lxc.rootfs.options = ro"
         )
@@ -252,25 +245,3 @@ def test_flags_of_the_hosts_mount_stay(any_lab: Lab, readonly_medium: Path) -> N
         outer, inner = (line.split()[3].split(",") for line in done.stdout.splitlines())
         assert {"ro", "noexec"} <= set(outer) and "ro" in inner
         assert done.stderr.count("Read-only file system") == 3
-    finally:
-        for folder in (readonly_medium / "sub", readonly_medium):
-            subprocess.run(["umount", folder], check=True)
-
-
-def test_a_container_cannot_make_the_hosts_disk_readonly(any_lab: Lab, tmp_path: Path) -> None:
-    """busybox's shutdown remounts what it cannot unmount: `/` shares the superblock of the host's disk."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
-    try:
-        make_root(disk / "root")
-        name = any_lab.make("disk", f"lxc.rootfs.path = dir:{disk}/root", "lxc.mount.auto = proc", root=False)
-        any_lab.ok("start", name)
-        done = any_lab.attach(name, "mount -o remount,ro /; umount -r /; umount -a -r; touch /tmp/x")
-        assert "busy" in done.stderr, done.stderr
-        (disk / "written").write_text("still")
-        any_lab.ok("stop", name)
-        (disk / "written").write_text("still")
-        assert sorted(path.name for path in disk.iterdir()) == ["root", "written"]
-    finally:
-        subprocess.run(["umount", disk], check=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mounts import tmpfs
 from runtime_lab import Lab, gone, wait_for
 
 STATES = {"STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED"}
@@ -138,9 +139,8 @@ def test_a_folder_that_is_not_ours(lab: Lab, spoil: str) -> None:
 @pytest.fixture
 def small(lab: Lab) -> Iterator[Path]:
     """The state folder on a tmpfs of two pages."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k,mode=700", "none", lab.run_dir], check=True)
-    yield lab.run_dir
-    subprocess.run(["umount", "-l", lab.run_dir], check=True)
+    with tmpfs(lab.run_dir, "size=8k,mode=700") as folder:
+        yield folder
 
 
 def fill(folder: Path) -> None:
