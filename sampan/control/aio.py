@@ -90,20 +90,10 @@ class AsyncTarget:
             running = asyncio.current_task()
             return await self.perform(call)
 
-        def run(
-            words: Sequence[str],
-            *,
-            stdin: bytes = b"",
-            environment: Mapping[str, str] | None = None,
-            output: Callable[[bytes], None],
-            passed: Callable[[int], None] | None = None,
-        ) -> transfer.Ended:
-            call = Call(tuple(words), stdin, environment=environment or {}, on_stdout=output, on_passed=passed)
-            done = asyncio.run_coroutine_threadsafe(one(call), loop).result()
-            return transfer.Ended(done.status, done.stderr)
-
         try:
-            return await asyncio.to_thread(work, run)
+            return await asyncio.to_thread(
+                work, lambda call: asyncio.run_coroutine_threadsafe(one(call), loop).result()
+            )
         finally:
             over = True
             if running is not None:

@@ -73,24 +73,11 @@ class Target:
         self, local: Path | str, remote: str, *, mode: int | None = None, progress: Progress = lambda done, total: None
     ) -> Moved:
         """Copy a file to the target: what changed of it, compressed; in place only when its SHA-256 is right."""
-        return transfer.push(self._program, Path(local), remote, mode, progress)
+        return transfer.push(self.perform, Path(local), remote, mode, progress)
 
     def pull(self, remote: str, local: Path | str, *, progress: Progress = lambda done, total: None) -> Moved:
         """Copy a file from the target in the same way; the local one is replaced only when all of it is right."""
-        return transfer.pull(self._program, remote, Path(local), progress)
-
-    def _program(
-        self,
-        words: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        output: Callable[[bytes], None],
-        passed: Callable[[int], None] | None = None,
-    ) -> transfer.Ended:
-        """What `transfer` runs its programs by."""
-        done = self.run(words, stdin=stdin, environment=environment, output=output, passed=passed)
-        return transfer.Ended(done.status, done.stderr)
+        return transfer.pull(self.perform, remote, Path(local), progress)
 
     def containers(self) -> list[str]:
         """The names of the containers there are."""

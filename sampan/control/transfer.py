@@ -13,16 +13,18 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from sampan.control import delta
+from sampan.control.calls import Call, Done
 from sampan.core.errors import EXIT_USAGE, SampanError
 from sampan.core.files import refuse_os_error, sha256_file
 
 Progress = Callable[[int, int], None]  #: bytes done, bytes in all
+Runner = Callable[[Call], Done]  #: runs a program on the target
 
 _SUFFIX = ".sampan-part"
 _RANGES_MOST = 250  #: that a request's 8 kB hold
@@ -56,28 +58,6 @@ class TransferError(SampanError):
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program on the target ended."""
-
-    status: int
-    stderr: bytes
-
-
-class Runner(Protocol):
-    """Runs a program on the target. `passed` is told how much of its stdin has left for it."""
-
-    def __call__(
-        self,
-        words: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        output: Callable[[bytes], None],
-        passed: Callable[[int], None] | None = None,
-    ) -> Ended: ...
-
-
-@dataclass(frozen=True)
 class Moved:
     """What a transfer took: the file's bytes, and how many went over the line for them."""
 
@@ -88,14 +68,17 @@ class Moved:
 
 def _ask(run: Runner, script: str, *words: str, where: str) -> tuple[bytes, bytes]:
     """stdout and stderr of a script there; TransferError when it fails."""
-    out = bytearray()
-    ended = run(["sh", "-c", script, "file", *words], output=out.extend)
-    if ended.status:
-        raise _failure(ended, where)
-    return bytes(out), ended.stderr
+    done = run(_script(script, *words))
+    if not done.ok:
+        raise _failure(done, where)
+    return done.stdout, done.stderr
 
 
-def _failure(ended: Ended, where: str) -> TransferError:
+def _script(script: str, *words: str, **more: Any) -> Call:
+    return Call(("sh", "-c", script, "file", *words), **more)
+
+
+def _failure(ended: Done, where: str) -> TransferError:
     said = [line for line in ended.stderr.decode(errors="backslashreplace").splitlines() if line.startswith("sampan")]
     reason = said[-1].removeprefix("sampan: ") if said else f"{where}: exit status {ended.status}"
     hint = "another transfer to the same file is running" if "temporarily unavailable" in reason else ""
@@ -148,11 +131,10 @@ class _There:
         if not block or not ranges or not self.found or cost >= wanted:
             return 0, []
         words = [str(word) for pair in ranges for word in pair]
-        out = bytearray()
-        ended = self._run(["sampan", "agent", "sums", self._path, str(block), *words], output=out.extend)
-        if ended.status:
-            raise _failure(ended, self._path)
-        return block, delta.parse_sums(bytes(out), ranges, block)
+        done = self._run(Call(("sampan", "agent", "sums", self._path, str(block), *words)))
+        if not done.ok:
+            raise _failure(done, self._path)
+        return block, delta.parse_sums(done.stdout, ranges, block)
 
     def missing(self, start: int) -> list[delta.Range]:
         """What of the file there is not here."""
@@ -184,10 +166,9 @@ def push(
     there.cover(data, start, blocks, block)
     digest = hashlib.sha256(data).hexdigest()
     place = (path, digest, f"{bits:o}")
-    if data and size == len(data) and there.found == [delta.Same(0, 0, size)]:
-        kept = run(["sh", "-c", _KEEP, "file", *place], output=lambda out: None)
-        if kept.status == 0:
-            return Moved(size, len(out))
+    same = data and size == len(data) and there.found == [delta.Same(0, 0, size)]
+    if same and run(_script(_KEEP, *place)).ok:
+        return Moved(size, len(out))
     sent, ended = _patch(run, delta.pieces(data, start, there.found), start, place, len(data), progress)
     if ended.status == _DAMAGED and (start or there.found):
         # Two different blocks with the same sums, or somebody writes to the file: all of it, then.
@@ -200,21 +181,19 @@ def push(
 
 def _patch(
     run: Runner, stream: bytes, start: int, place: tuple[str, str, str], size: int, progress: Progress
-) -> tuple[int, Ended]:
+) -> tuple[int, Done]:
     packer = zlib.compressobj(6, wbits=31)
     packed = packer.compress(stream) + packer.flush()
     pays = len(packed) < len(stream) * 9 // 10
     stdin = packed if pays else stream
     path, digest, bits = place
-    words = ["sh", "-c", _PATCH, "file", path, str(start), path, "gzip" if pays else "cat", digest, bits, str(size)]
-    ended = run(
-        words,
+    call = _script(
+        *(_PATCH, path, str(start), path, "gzip" if pays else "cat", digest, bits, str(size)),
         stdin=stdin,
         environment={"PLACE": _PLACE},
-        output=lambda out: None,
-        passed=lambda count: progress(count, len(stdin)),
+        on_passed=lambda count: progress(count, len(stdin)),
     )
-    return len(stdin), ended
+    return len(stdin), run(call)
 
 
 def pull(run: Runner, remote: str, local: Path, progress: Progress = lambda done, total: None) -> Moved:
@@ -290,7 +269,7 @@ def _fetch(run: Runner, remote: str, there: _There, old: bytes, start: int, part
         progress(filler.taken, total)
 
     words = " ".join(f"{offset} {size}" for offset, size in ranges)
-    ended = run(["sh", "-c", _FETCH, "file", remote, words], output=take)
+    ended = run(_script(_FETCH, remote, words, on_stdout=take))
     if ended.status or filler.taken != total:
         raise _failure(ended, remote) if ended.stderr else TransferError(f"{remote}: cut off on the way")
     return received

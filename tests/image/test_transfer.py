@@ -8,15 +8,17 @@ import random
 import signal
 import subprocess
 import termios
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mounts import tmpfs
 
 from sampan.control import transfer
-from sampan.control.transfer import Ended, Moved, TransferError
+from sampan.control.calls import Call, Done
+from sampan.control.transfer import Moved, TransferError
 
 
 class Cut(Exception):
@@ -34,22 +36,15 @@ class Board:
         self.wire = 0
         self.before: Callable[[Sequence[str]], None] = lambda words: None
 
-    def __call__(
-        self,
-        words: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        output: Callable[[bytes], None],
-        passed: Callable[[int], None] | None = None,
-    ) -> Ended:
-        self.before(words)
+    def __call__(self, call: Call) -> Done:
+        self.before(call.words)
+        stdin, output = call.stdin, bytearray()
         program = subprocess.Popen(
-            list(words),
+            list(call.words),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self._env | dict(environment or {}),
+            env=self._env | dict(call.environment),
             start_new_session=True,
         )
         assert program.stdin and program.stdout and program.stderr
@@ -63,13 +58,14 @@ class Board:
             raise Cut
         out, err = program.communicate(stdin)
         self.wire += len(out) + len(stdin)
+        take = call.on_stdout or output.extend
         if self.cut is not None and self.cut < len(out):
-            output(out[: self.cut])
+            take(out[: self.cut])
             raise Cut
-        output(out)
-        if passed:
-            passed(len(stdin))
-        return Ended(program.returncode, err)
+        take(out)
+        if call.on_passed:
+            call.on_passed(len(stdin))
+        return Done(call.words, program.returncode, bytes(output), err)
 
 
 @pytest.fixture
@@ -224,17 +220,13 @@ def test_a_folder_takes_the_name_and_what_is_no_file_is_refused(board: Board, th
 
 def test_a_full_disk_gives_back_what_was_taken(board: Board, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", disk], check=True)
-    try:
+    with tmpfs(disk, "size=200k"):
         (disk / "file").write_bytes(b"old")
         (tmp_path / "local").write_bytes(BASE)
         with pytest.raises(TransferError, match="No space left"):
             transfer.push(board, tmp_path / "local", str(disk / "file"))
         assert [path.name for path in disk.iterdir()] == ["file"]
         assert (disk / "file").read_bytes() == b"old"
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 EDITS = st.lists(
