@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sampan.control import lxcops
 from sampan.control.calls import Call, Done, Steps, drive_async
 from sampan.control.lxcattach import File, FirstLine, background, command_of, read_all, writers
+from sampan.control.lxcnamed import Named
 
 _T = TypeVar("_T")
 
@@ -25,16 +26,13 @@ class Host(Protocol):
     def perform(self, call: Call) -> Awaitable[Done]: ...
 
 
-class AsyncContainer:
+class AsyncContainer(Named):
     """A container on a target. Each method is that of python-lxc's Container, as a coroutine."""
 
     def __init__(self, host: Host, name: str, config_path: str | None = None) -> None:
         self._host = host
-        self._ops = lxcops.Ops(name, config_path or "")
+        super().__init__(name, config_path)
         self._attached: set[asyncio.Task[Done]] = set()
-
-    def __repr__(self) -> str:
-        return f"<AsyncContainer {self.name!r} in {self.get_config_path()}>"
 
     def _do(self, steps: Steps[_T]) -> Coroutine[Any, Any, _T]:
         return drive_async(steps, self._host.perform)
@@ -43,18 +41,6 @@ class AsyncContainer:
         return AsyncContainer(self._host, name, config_path or self._ops.path)
 
     # ---- what it is
-
-    @property
-    def name(self) -> str:
-        return self._ops.name
-
-    @property
-    def config_file_name(self) -> str:
-        return self._ops.file
-
-    @property
-    def controllable(self) -> bool:
-        return True
 
     @property
     def defined(self) -> Coroutine[Any, Any, bool]:
@@ -71,13 +57,6 @@ class AsyncContainer:
     @property
     def init_pid(self) -> Coroutine[Any, Any, int]:
         return self._do(self._ops.init_pid())
-
-    def get_config_path(self) -> str:
-        return self._ops.path
-
-    def set_config_path(self, path: str) -> bool:
-        self._ops = lxcops.Ops(self.name, path)
-        return True
 
     # ---- its life
 
@@ -156,9 +135,6 @@ class AsyncContainer:
 
     async def save_config(self, path: str | None = None) -> bool:
         return await self._do(self._ops.save_config(path or ""))
-
-    def clear_config(self) -> None:
-        self._ops.clear_config()
 
     async def get_config_item(self, key: str) -> str | list[str]:
         return await self._do(self._ops.get_config_item(key))

@@ -22,6 +22,7 @@ from sampan.control.lxcattach import (
     started,
     writers,
 )
+from sampan.control.lxcnamed import Named
 from sampan.control.lxcnet import ContainerNetworkList
 
 _ARCHES = {"x86_64": 0, "amd64": 0, "i686": 8, "i386": 8, "x86": 8, "arm": 8, "armv7l": 8, "aarch64": 0, "arm64": 0}
@@ -35,17 +36,14 @@ class Host(Protocol):
     def console_fd(self, words: Sequence[str]) -> int: ...
 
 
-class Container:
+class Container(Named):
     """A container on a target, as python-lxc's `lxc.Container`."""
 
     host: Host  #: set by Lxc for the class it makes
 
     def __init__(self, name: str, config_path: str | None = None) -> None:
-        self._ops = lxcops.Ops(name, config_path or "")
+        super().__init__(name, config_path)
         self.network = ContainerNetworkList(self)
-
-    def __repr__(self) -> str:
-        return f"<Container {self.name!r} in {self.get_config_path()}>"
 
     def _drive(self, steps: Steps[Any]) -> Any:
         return drive(steps, self.host.perform)
@@ -54,20 +52,6 @@ class Container:
         return type(self)(name, config_path or self._ops.path)
 
     # ---- what it is
-
-    @property
-    def name(self) -> str:
-        return self._ops.name
-
-    @property
-    def config_file_name(self) -> str:
-        """Path of its configuration on the target."""
-        return self._ops.file
-
-    @property
-    def controllable(self) -> bool:
-        """Whoever reaches the target is root there."""
-        return True
 
     @property
     def defined(self) -> bool:
@@ -88,14 +72,6 @@ class Container:
     def init_pid(self) -> int:
         """Its PID 1 as the target sees it, -1 when it does not run."""
         return int(self._drive(self._ops.init_pid()))
-
-    def get_config_path(self) -> str:
-        """The folder its own is in."""
-        return self._ops.path
-
-    def set_config_path(self, path: str) -> bool:
-        self._ops = lxcops.Ops(self.name, path)
-        return True
 
     # ---- its life
 
@@ -189,9 +165,6 @@ class Container:
     def save_config(self, path: str | None = None) -> bool:
         """Write the configuration as it is here to its place, or to another file of the target."""
         return bool(self._drive(self._ops.save_config(path or "")))
-
-    def clear_config(self) -> None:
-        self._ops.clear_config()
 
     def get_config_item(self, key: str) -> str | list[str]:
         """A value; a list where several are possible and some are there. KeyError for an unknown key."""
