@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pty_board import Board
+from pty_board import Board, running
 from runtime_lab import need_host
 
 from sampan.core.paths import ROOT, build_dir
@@ -61,12 +61,8 @@ def test_a_bad_container(container_factory):
 @pytest.fixture(scope="module")
 def line(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     need_host()
-    folder = tmp_path_factory.mktemp("b")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        running = Board(folder, runtime_binary)
-        yield running
-        running.close()
+    with running(tmp_path_factory.mktemp("b"), runtime_binary) as board:
+        yield board
 
 
 def template(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pty_board import Board
+from pty_board import running
 from runtime_lab import need_host
 
 import sampan
@@ -25,12 +25,8 @@ from sampan.core.errors import SampanError
 @pytest.fixture(scope="module")
 def target(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AsyncTarget]:
     need_host()
-    folder = tmp_path_factory.mktemp("b")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        running = Board(folder, runtime_binary)
-        yield sampan.connect_async(running.url)
-        running.close()
+    with running(tmp_path_factory.mktemp("b"), runtime_binary) as board:
+        yield sampan.connect_async(board.url)
 
 
 def test_programs_side_by_side(target: AsyncTarget) -> None:

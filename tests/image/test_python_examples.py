@@ -8,21 +8,17 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from pty_board import Board
+from pty_board import running
 
 import sampan.control
 import sampan.serial
 from sampan.core.paths import ROOT
 
 
-def test_docs_python(runtime_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    board = Board(tmp_path, runtime_binary)
-    try:
+def test_docs_python(runtime_binary: Path, tmp_path: Path) -> None:
+    with running(tmp_path, runtime_binary) as board:
         words = {"board": board.url, "folder": str(tmp_path / "lxc")}
         failed, tried = doctest.testfile(str(ROOT / "docs/python.md"), module_relative=False, globs=words)
-    finally:
-        board.close()
     assert tried > 15 and not failed
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from lxc_program import PROGRAM, SEEN, run, run_on
-from pty_board import Board
+from pty_board import Board, running
 from runtime_lab import need_host
 
 import sampan
@@ -38,12 +38,8 @@ for name in sh sleep true false hostname cat id pwd test; do ln -sf busybox $roo
 @pytest.fixture(scope="module")
 def board(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     need_host()
-    folder = tmp_path_factory.mktemp("b")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        running = Board(folder, runtime_binary)
-        yield running
-        running.close()
+    with running(tmp_path_factory.mktemp("b"), runtime_binary) as board:
+        yield board
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pty_board import Board
+from pty_board import Board, running
 
 import sampan
 from sampan.control.lines import LinePlace
@@ -24,18 +24,8 @@ from sampan.core.paths import ROOT
 
 @pytest.fixture(scope="module")
 def board(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    folder = tmp_path_factory.mktemp("b")
-    old = os.environ.get("XDG_RUNTIME_DIR")
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)
-    running = Board(folder, runtime_binary)
-    try:
-        yield running
-    finally:
-        running.close()  # its broker ends with the line
-        if old is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = old
+    with running(tmp_path_factory.mktemp("b"), runtime_binary) as board:
+        yield board
 
 
 @pytest.fixture

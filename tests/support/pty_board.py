@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -10,7 +11,10 @@ import socket
 import subprocess
 import termios
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 
 class Board:
@@ -74,3 +78,15 @@ class Board:
         for fd in (self._master, self._wake, self._waker):
             os.close(fd)
         self._server.close()
+
+
+@contextlib.contextmanager
+def running(folder: Path, runtime: Path) -> Iterator[Board]:
+    """A board, and below its folder the owner of its line, which ends with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        board = Board(folder, runtime)
+        try:
+            yield board
+        finally:
+            board.close()
