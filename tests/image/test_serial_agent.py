@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from serial_pair import FULL, AgentEnd, Pair, PythonEnd, agent_library, noise
+from serial_pair import FULL, AgentEnd, PythonEnd, agent_library, agent_pair, noise
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +16,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return agent_library(tmp_path_factory.mktemp("agent"))
 
 
-def pair(library: ctypes.CDLL, spec: str, down: bytes = b"", up: bytes = b"") -> Pair:
-    return Pair(spec, PythonEnd("host", down), AgentEnd(library, up))
-
-
 def rate(library: ctypes.CDLL, spec: str, way: str, size: int) -> float:
-    return pair(library, spec, **{way: noise(size)}).rate() / FULL
+    return agent_pair(library, spec, **{way: noise(size)}).rate() / FULL
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
@@ -52,7 +48,7 @@ def test_acknowledgements_cut_by_kernel_messages_cost_nothing(library: ctypes.CD
 @pytest.mark.parametrize("way", ["down", "up"])
 def test_text_alone_has_two_thirds_of_the_line(library: ctypes.CDLL, way: str) -> None:
     """No byte above 127 passes."""
-    line = pair(library, "115200", **{way: noise(100_000)})
+    line = agent_pair(library, "115200", **{way: noise(100_000)})
     for port in (line.line.board, line.line.host):
         real = port.read
         port.read = lambda limit=-1, real=real: bytes(byte & 0x7F for byte in real(limit))  # type: ignore[method-assign]
@@ -62,7 +58,7 @@ def test_text_alone_has_two_thirds_of_the_line(library: ctypes.CDLL, way: str) -
 
 @pytest.mark.parametrize("moment", [1.0, 1.7, 2.4])
 def test_both_go_on_within_half_a_second_of_a_good_line(library: ctypes.CDLL, moment: float) -> None:
-    line = pair(library, "115200", noise(60_000, 1), noise(60_000, 2))
+    line = agent_pair(library, "115200", noise(60_000, 1), noise(60_000, 2))
     line.run(moment)
     line.line.to_host.cut(2.0)
     line.line.to_board.cut(2.0)
@@ -75,7 +71,7 @@ def test_both_go_on_within_half_a_second_of_a_good_line(library: ctypes.CDLL, mo
 
 def test_a_reset_in_the_middle_of_a_frame_starts_anew(library: ctypes.CDLL) -> None:
     """What the old boot had queued is cut off, the boot loader speaks, and the new agent knows no old session."""
-    line = pair(library, "115200", up=noise(60_000))
+    line = agent_pair(library, "115200", up=noise(60_000))
     line.run(2.0)
     got = len(line.host.got)
     assert 0 < got < 60_000
@@ -93,7 +89,7 @@ def test_a_reset_in_the_middle_of_a_frame_starts_anew(library: ctypes.CDLL) -> N
 
 
 def test_what_an_earlier_client_left_on_the_line_does_nothing(library: ctypes.CDLL) -> None:
-    line = pair(library, "115200", down=noise(60_000))
+    line = agent_pair(library, "115200", down=noise(60_000))
     line.run(2.0)
     before = len(line.target.got)
     line.host = PythonEnd("host", b"second" * 500)
@@ -107,7 +103,7 @@ def test_what_an_earlier_client_left_on_the_line_does_nothing(library: ctypes.CD
 
 
 def test_a_person_who_types_costs_frames_and_nothing_else(library: ctypes.CDLL) -> None:
-    line = pair(library, "115200", noise(30_000, 1), noise(30_000, 2))
+    line = agent_pair(library, "115200", noise(30_000, 1), noise(30_000, 2))
     rng = random.Random(3)
     while line.now < 2.5:
         line.step()
@@ -132,6 +128,6 @@ def test_any_loss_gives_the_exact_bytes(
     """Never a wrong byte, never a byte twice, never a hang."""
     word = f",burst={burst}/s" if burst else ""
     spec = f"115200,flip={flip:.6f},drop={drop:.6f},printk={printk}/s,seed={seed}{word}"
-    line = pair(library, spec, noise(down, seed), noise(up, seed + 1))
+    line = agent_pair(library, spec, noise(down, seed), noise(up, seed + 1))
     line.connect()
     assert line.run(300) and line.exact()

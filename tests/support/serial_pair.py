@@ -204,3 +204,8 @@ def noise(size: int, seed: int = 1) -> bytes:
 def python_pair(spec: str, down: bytes = b"", up: bytes = b"") -> Pair:
     """Both ends of Python."""
     return Pair(spec, PythonEnd("host", down), PythonEnd("target", up))
+
+
+def agent_pair(library: ctypes.CDLL, spec: str, down: bytes = b"", up: bytes = b"") -> Pair:
+    """The host's Python and the agent's C code; `down` goes to the target, `up` to the host."""
+    return Pair(spec, PythonEnd("host", down), AgentEnd(library, up))
