@@ -33,8 +33,10 @@ def counting(lab: Lab, label: str) -> tuple[str, Path]:
     name = lab.make(label)
     (lab.root(name) / "etc/inittab").write_text("::respawn:/bin/sh /count\n")
     (lab.root(name) / "count").write_text("while :; do echo >>/beat; sleep 0.01; done\n")
+    beat = lab.root(name) / "beat"
     lab.ok("start", name)
-    return name, lab.root(name) / "beat"
+    wait_for(beat.exists)  # an init that has only begun takes no halt signal yet
+    return name, beat
 
 
 def size(file: Path) -> int:

@@ -187,7 +187,7 @@ def test_a_container_that_died_with_its_supervisor_starts_again(lab: Lab) -> Non
     os.kill(state["pid"], signal.SIGKILL)
     wait_for(lambda: lab.state(name)["state"] == "STOPPED")
     lab.ok("start", name)
-    lab.ok("stop", name)
+    lab.ok("stop", "-k", name)
 
 
 def test_of_many_starts_exactly_one_wins(lab: Lab) -> None:
