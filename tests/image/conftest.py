@@ -18,11 +18,26 @@ def runtime_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_runtime(tmp_path_factory.mktemp("runtime") / "build")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With the mark `both_ways` a test is run a second time without any newer system call, or any `but` some."""
+    mark = metafunc.definition.get_closest_marker("both_ways")
+    if mark and "kernel" in metafunc.fixturenames:
+        kept = mark.kwargs.get("but", ())
+        off = ",".join(switch for switch in ALL_OFF.split(",") if switch not in kept)
+        metafunc.parametrize("kernel", [{}, {"SAMPAN_DISABLE": off}], ids=["host", "old-kernel"], indirect=True)
+
+
 @pytest.fixture
-def lab(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The host as it is. Each test must end with its containers stopped: that is checked."""
+def kernel(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What is in the runtime's environment to make the kernel look like another one: nothing, without `both_ways`."""
+    return dict(getattr(request, "param", {}))
+
+
+@pytest.fixture
+def lab(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory, kernel: dict[str, str]) -> Iterator[Lab]:
+    """The host's cgroups as they are. Each test must end with its containers stopped: that is checked."""
     need_host()
-    yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), {})
+    yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), kernel)
 
 
 @pytest.fixture(params=["host", "v2", "v1", "old-kernel", "old-kernel-v2"])

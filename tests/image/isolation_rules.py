@@ -13,19 +13,21 @@ import isolation_files as files
 import isolation_payload as payload
 import isolation_userns as userns
 from isolation_files import Check
+from runtime_lab import IDMAPPED
 
 Patch = tuple[str, str, str]  #: file of runtime/src, text in it, text instead
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One row: `off` are features switched off, so that a fallback is what is checked."""
+    """One row: `off` are features switched off, so that a fallback is what is checked; `needs` have none."""
 
     name: str
     origin: str
     check: Check
     patches: tuple[Patch, ...]
     off: str = ""
+    needs: tuple[str, ...] = ()
 
 
 RULES = (
@@ -284,18 +286,21 @@ RULES = (
         "runc 2023-25809, kernel 2022-0492",
         payload.group_namespace_begins_at_its_own,
         (("child.c", "feat_on(FEAT_CGROUP_NS) && unshare", "0 && unshare"),),
+        needs=("cgroup_ns",),
     ),
     Rule(
         "user-namespace",
         "user_namespaces(7): until it has become the root inside, it is the host's to files",
         userns.root_is_nobody_outside,
         (("ids.c", "sys_become_group(0) < 0 || sys_become(0) < 0 ?", "0 ?"),),
+        needs=IDMAPPED,
     ),
     Rule(
         "hosts-devices",
         "mknod(2): device nodes of a user namespace are the host's to make",
         userns.makes_no_nodes,
         (("conf_ns.c", "\t\tc->spaces |= CLONE_NEWUSER;", "\t\tc->spaces |= 0;"),),
+        needs=IDMAPPED,
     ),
     Rule(
         "shared-pids",

@@ -65,6 +65,8 @@ APPLETS = [
 ALL_OFF = (
     "clone3,openat2,open_tree,mount_setattr,pidfd,close_range,cgroup_kill,cgroup_ns,ptpeer,setns_pidfd,loop_configure"
 )
+#: Of these, what mounts with the ids of a container are made by.
+IDMAPPED = ("open_tree", "mount_setattr")
 
 Result = subprocess.CompletedProcess[str]
 _serial = itertools.count()

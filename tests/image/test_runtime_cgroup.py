@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import CGROUPS, Lab, need_host, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 ZERO = "c 1:5"
 
 

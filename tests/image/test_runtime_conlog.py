@@ -14,6 +14,8 @@ import pytest
 from mounts import tmpfs
 from runtime_lab import Lab, gone, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 NOISE = "i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done > /dev/console"
 
 

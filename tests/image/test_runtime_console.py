@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 from runtime_lab import Lab, wait_for
+
+pytestmark = pytest.mark.both_ways
 
 CTRL_A = b"\x01"
 

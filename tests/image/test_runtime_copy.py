@@ -15,6 +15,8 @@ import pytest
 from mounts import tmpfs
 from runtime_lab import Lab, need_own_root, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 
 def describe(top: Path) -> dict[str, tuple[object, ...]]:
     """All that a copy has to keep of each file, hard links by the first name of their file."""

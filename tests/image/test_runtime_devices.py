@@ -13,6 +13,8 @@ import pytest
 from runtime_inject import Injector
 from runtime_lab import Lab, need_own_root, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 DENY = "lxc.cgroup.devices.deny = a"
 LOOP_CTL_ADD, LOOP_CTL_REMOVE = 0x4C80, 0x4C81
 

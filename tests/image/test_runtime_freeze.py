@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import ALL_OFF, CGROUPS, Lab, run_lab, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 #: Where the freezer is, and with which system calls.
 FREEZERS = {"host": "", "v2": "unified", "v1": "freezer", "old-kernel-v1": "freezer"}
 

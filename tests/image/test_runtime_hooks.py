@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import Lab, gone, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 STAGES = ("pre-start", "pre-mount", "mount", "autodev", "start-host", "start", "stop", "post-stop")
 RECORD = """#!/bin/sh
 echo "$LXC_HOOK_TYPE|$*|$LXC_NAME|$LXC_ROOTFS_PATH|$LXC_HOOK_VERSION|$LXC_TARGET|$(readlink /proc/self/ns/mnt)" >> {log}

@@ -67,16 +67,21 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Broken:
 
 @pytest.fixture
 def off_lab(
-    request: pytest.FixtureRequest, runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    runtime_binary: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    kernel: dict[str, str],
 ) -> Iterator[Lab]:
-    """A lab with the features of the test's rule switched off."""
+    """A lab with the features of the test's rule switched off, or all of them."""
     need_host()
     rule: Rule = request.getfixturevalue("rule")
     need_tools(rule)
-    env = {"SAMPAN_DISABLE": rule.off}
+    off = kernel.get("SAMPAN_DISABLE", rule.off).split(",")
+    env = {"SAMPAN_DISABLE": ",".join(switch for switch in off if switch not in rule.needs)}
     yield from run_lab(runtime_binary, tmp_path_factory.mktemp("l"), env)
 
 
+@pytest.mark.both_ways
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_the_rule_holds(off_lab: Lab, rule: Rule) -> None:
     rule.check(off_lab)

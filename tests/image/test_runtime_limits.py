@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import Lab, gone, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 
 def run(lab: Lab, name: str, script: str) -> str:
     return lab.ok("execute", name, "--", "/bin/sh", "-c", script)

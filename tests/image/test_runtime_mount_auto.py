@@ -9,6 +9,8 @@ import pytest
 from mounts import tmpfs
 from runtime_lab import Lab
 
+pytestmark = pytest.mark.both_ways
+
 PLACE = "/sys/fs/cgroup"
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from runtime_lab import Lab, need_own_root
 
+pytestmark = pytest.mark.both_ways
+
 ROUTER, OUTSIDE = "sampan-nat-router", "sampan-nat-outside"
 
 

@@ -14,14 +14,16 @@ import pytest
 from net_lab import NetLab, need_kind, net_lab
 from runtime_lab import need_host, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 UP, MAC = 1, re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 INET, INET6 = socket.AF_INET, socket.AF_INET6
 
 
 @pytest.fixture
-def net(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetLab]:
+def net(runtime_binary: Path, tmp_path_factory: pytest.TempPathFactory, kernel: dict[str, str]) -> Iterator[NetLab]:
     need_host()
-    yield from net_lab(runtime_binary, tmp_path_factory.mktemp("n"), {})
+    yield from net_lab(runtime_binary, tmp_path_factory.mktemp("n"), kernel)
 
 
 def outer(net: NetLab) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from runtime_lab import Lab, wait_for
+
+pytestmark = pytest.mark.both_ways
 
 
 def test_define_goes_behind_the_configuration(lab: Lab) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import Lab, cgroup_leftovers, gone, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 
 def starts(lab: Lab, name: str) -> int:
     seen = lab.root(name) / "starts"

@@ -14,6 +14,8 @@ from runtime_lab import Lab, gone, make_root, need_own_root, wait_for
 
 from sampan.core.run import run
 
+pytestmark = pytest.mark.both_ways
+
 MAKERS = {
     "squashfs": ["gensquashfs", "-q", "-c", "gzip", "--pack-dir", "{root}", "{image}"],
     "ext4": ["mkfs.ext4", "-q", "-d", "{root}", "{image}", "8M"],

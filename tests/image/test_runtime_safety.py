@@ -17,6 +17,8 @@ from isolation_files import Check, console_is_no_link, disk_stays_writable, syst
 from isolation_payload import callers_descriptors_stay_outside
 from runtime_lab import ALL_OFF, Lab, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 

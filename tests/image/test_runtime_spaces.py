@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from runtime_lab import Lab, need_own_root
 
+pytestmark = pytest.mark.both_ways
+
 KINDS = ("cgroup", "ipc", "net", "pid", "uts")
 
 

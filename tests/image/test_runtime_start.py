@@ -13,6 +13,8 @@ from runtime_lab import CGROUPS, Lab, cgroup_leftovers, gone, make_root, wait_fo
 
 from sampan.core import paths
 
+pytestmark = pytest.mark.both_ways
+
 SEED = paths.ROOT / "configs/containers"
 
 

@@ -14,6 +14,8 @@ import pytest
 from mounts import tmpfs
 from runtime_lab import Lab, gone, wait_for
 
+pytestmark = pytest.mark.both_ways
+
 STATES = {"STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING", "FREEZING", "FROZEN", "THAWED"}
 
 

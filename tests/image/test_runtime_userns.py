@@ -9,7 +9,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from runtime_lab import CGROUPS, Lab, need_own_root
+from runtime_lab import CGROUPS, IDMAPPED, Lab, need_own_root
+
+#: Without these there are no such containers.
+pytestmark = pytest.mark.both_ways(but=IDMAPPED)
 
 HOST = 100000
 MAP = (f"lxc.idmap = u 0 {HOST} 65536", f"lxc.idmap = g 0 {HOST} 65536")
