@@ -138,10 +138,13 @@ static int fill_dir(const char *path)
 static int make_parent(const char *path, bool cpuset)
 {
 	char parent[CG_PATH_MAX];
+	int rc;
 
 	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(path, '/') - path), path);
-	if (mkdir(parent, 0755) < 0 && errno != EEXIST &&
-	    (errno != ENOENT || make_parent(parent, cpuset) < 0 || mkdir(parent, 0755) < 0))
+	rc = mkdir(parent, 0755);
+	if (rc < 0 && errno == ENOENT)
+		rc = make_parent(parent, cpuset) < 0 ? -1 : mkdir(parent, 0755);
+	if (rc < 0 && errno != EEXIST)          /* another start's is as good */
 		return err_set("mkdir %s", parent);
 	return cpuset ? fill_dir(parent) : 0;
 }

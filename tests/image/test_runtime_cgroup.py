@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from runtime_inject import Injector
 from runtime_lab import CGROUPS, Lab, need_host, wait_for
 
 pytestmark = pytest.mark.both_ways
@@ -176,6 +177,31 @@ def test_they_are_below_those_of_the_caller(any_lab: Lab, group: str) -> None:
     assert found and all(f"/{group}/more/sampan/{name}" in str(path) for path in found)
     any_lab.ok("stop", name, "-k")
     assert not any(path.exists() for path in found)
+
+
+def made(report: Path) -> int:
+    return len(report.read_text().splitlines()) if report.exists() else 0
+
+
+def test_of_two_first_starts_none_fails(lab: Lab, injector: Injector, group: str) -> None:
+    """At each folder a start comes to make, another one has just made it, and all that it needs itself."""
+    report, turn = lab.path / "report", 0
+    while made(report) >= turn:
+        turn += 1
+        report.unlink(missing_ok=True)
+        state = lab.path / f"run{turn}"
+        lab.env["SAMPAN_RUN"] = str(state)
+        name = lab.make(f"first{turn}", "lxc.cgroup.devices.deny = a", f"lxc.cgroup.dir = {group}/{turn}")
+        delay = ["delay", 0, injector.number("mkdir"), 200]
+        start = injector.popen(lab, delay, "execute", name, "--", "/bin/true", stderr=subprocess.PIPE)
+        wait_for(lambda: made(report) >= turn or start.poll() is not None)  # noqa: B023
+        state.mkdir(mode=0o700, exist_ok=True)
+        for place in (CGROUPS, *CGROUPS.iterdir()):
+            if (place / "cgroup.procs").exists():
+                (place / group / str(turn) / "sampan").mkdir(parents=True, exist_ok=True)
+        said = start.communicate(timeout=60)[1]
+        assert start.returncode == 0, (turn, said)
+    assert turn > 5, "it makes one of the state, and a group with two above"
 
 
 def test_a_place_that_is_none_is_refused(lab: Lab) -> None:
