@@ -136,6 +136,22 @@ def test_an_overlay_clone_and_a_clone_of_it(lab: Lab) -> None:
         lab.ok("destroy", gone)
 
 
+@pytest.mark.parametrize("how", ["-s", "-e"])
+def test_lines_of_an_ordinary_configuration_stay_as_they_are(lab: Lab, how: str) -> None:
+    """Comments, empty lines, keys, and paths: what those name is not copied, so they are no others' either."""
+    need_own_root()
+    lines = ("", "# ours", "lxc.tty.max = 2", "  lxc.environment  =  A=b c", f"lxc.environment = P={lab.lxc}")
+    name = lab.make("lines", *lines)
+    path = lab.lxc / name / "config"
+    path.write_text(f"{path.read_text()}lxc.environment = OWN={lab.lxc}/{name}/own:{lab.lxc}/{name}\n")
+    command = lab.command("copy", name, "-N", other(lab, "copy"), how)
+    subprocess.run(command, env=lab.environment(), timeout=30, check=True)
+    own = ("lxc.rootfs.path", "lxc.uts.name")
+    kept = [line for line in config(lab, name).splitlines() if not line.startswith(own)]
+    assert set(kept) <= set(config(lab, f"{lab.prefix}-copy").splitlines())
+    lab.sampan("stop", "-k", f"{lab.prefix}-copy")
+
+
 @pytest.mark.parametrize("where", [(), ("-t",)], ids=["disk", "tmpfs"])
 def test_an_ephemeral_start_leaves_nothing(lab: Lab, where: tuple[str, ...]) -> None:
     need_own_root()
