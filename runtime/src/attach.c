@@ -311,19 +311,19 @@ static void options(int argc, char **argv, struct args *a)
 	static const char *namespaces, *uid, *gid, *log_file, *context;
 	static bool keep_env;
 	static const struct opt opts[] = {
-		{ 'e', "elevated-privileges", NULL, &attach.elevated,
-		  "keep all capabilities, stay outside of its cgroup and device list" },
-		{ 's', "namespaces", "NS|NS", &namespaces, "enter only MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME" },
-		{ 'R', "remount-sys-proc", NULL, &attach.remount, "without MOUNT: mount /proc and /sys anew" },
-		{ 0, "clear-env", NULL, &attach.clear_env, "start with a clean environment" },
-		{ 0, "keep-env", NULL, &keep_env, "keep the environment (the default)" },
-		{ 'v', "set-var", "NAME=VALUE...", &attach.set_env, "set a variable" },
-		{ 0, "keep-var", "NAME...", &attach.keep_env, "keep a variable with --clear-env" },
-		{ 'u', "uid", "UID", &uid, "run as this user" },
-		{ 'g', "gid", "GID", &gid, "run as this group" },
-		{ 'L', "pty-log", "FILE", &log_file, "append what the terminal shows to FILE" },
-		{ 'c', "context", "LABEL", &context, "SELinux label, in place of the container's" },
-		{ 'f', "rcfile", "FILE", NULL, NULL },
+		{ "-e, --elevated-privileges  keep all capabilities, stay outside of its cgroup and device list",
+		  &attach.elevated },
+		{ "-s, --namespaces=NS|NS  enter only MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME", &namespaces },
+		{ "-R, --remount-sys-proc  without MOUNT: mount /proc and /sys anew", &attach.remount },
+		{ "--clear-env  start with a clean environment", &attach.clear_env },
+		{ "--keep-env  keep the environment (the default)", &keep_env },
+		{ "-v, --set-var=NAME=VALUE...  set a variable", &attach.set_env },
+		{ "--keep-var=NAME...  keep a variable with --clear-env", &attach.keep_env },
+		{ "-u, --uid=UID  run as this user", &uid },
+		{ "-g, --gid=GID  run as this group", &gid },
+		{ "-L, --pty-log=FILE  append what the terminal shows to FILE", &log_file },
+		{ "-c, --context=LABEL  SELinux label, in place of the container's", &context },
+		{ "-f, --rcfile=FILE", NULL },
 	};
 	static const struct optset set = {
 		"attach [-n] NAME [OPTIONS] [-- COMMAND [ARG...]]",

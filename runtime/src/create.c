@@ -139,9 +139,9 @@ int cmd_create(int argc, char **argv)
 {
 	static const char *template, *file, *backing;
 	static const struct opt opts[] = {
-		{ 't', "template", "NAME", &template, "template to run, or none (the default)" },
-		{ 'f', "config", "FILE", &file, "configuration to start from" },
-		{ 'B', "bdev", "TYPE", &backing, "backing store: dir, the only one" },
+		{ "-t, --template=NAME  template to run, or none (the default)", &template },
+		{ "-f, --config=FILE  configuration to start from", &file },
+		{ "-B, --bdev=TYPE  backing store: dir, the only one", &backing },
 	};
 	static const struct optset set = {
 		"create [-n] NAME [-f CONFIG] [-t TEMPLATE [-- OPTIONS...]]",

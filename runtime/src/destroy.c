@@ -74,8 +74,8 @@ int cmd_destroy(int argc, char **argv)
 {
 	static bool force, snapshots;
 	static const struct opt opts[] = {
-		{ 'f', "force", NULL, &force, "stop it first if it runs" },
-		{ 's', "snapshots", NULL, &snapshots, "with its snapshots" },
+		{ "-f, --force  stop it first if it runs", &force },
+		{ "-s, --snapshots  with its snapshots", &snapshots },
 	};
 	static const struct optset set = {
 		"destroy [-n] NAME [-f] [-s]",

@@ -169,12 +169,12 @@ static void print_keys(const struct ctr *ctr)
 int cmd_info(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ 's', "state", NULL, &want.state, "the state" },
-		{ 'p', "pid", NULL, &want.pid, "the PID of its init" },
-		{ 'i', "ips", NULL, &want.ips, "its addresses" },
-		{ 'S', "stats", NULL, &want.stats, "CPU and memory use" },
-		{ 'c', "config", "KEY...", &want.keys, "a key of its configuration" },
-		{ 'H', "no-humanize", NULL, &want.raw, "plain numbers" },
+		{ "-s, --state  the state", &want.state },
+		{ "-p, --pid  the PID of its init", &want.pid },
+		{ "-i, --ips  its addresses", &want.ips },
+		{ "-S, --stats  CPU and memory use", &want.stats },
+		{ "-c, --config=KEY...  a key of its configuration", &want.keys },
+		{ "-H, --no-humanize  plain numbers", &want.raw },
 	};
 	static const struct optset set = {
 		"info [-n] NAME [-s] [-p] [-i] [-S] [-H] [-c KEY]", "Shows what a container does.",

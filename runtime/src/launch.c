@@ -190,23 +190,23 @@ static int start(bool app, const struct optset *set, int argc, char **argv)
 }
 
 #define START_OPTS \
-	{ 'd', "daemon", NULL, &said.daemon, "run in the background" }, \
-	{ 'f', "rcfile", "FILE", &said.file, "read FILE instead of LXCPATH/NAME/config" }, \
-	{ 's', "define", "KEY=VALUE...", &said.defines, "a line behind those of the configuration" }, \
-	{ 'p', "pidfile", "FILE", &said.pidfile, "where the supervisor's pid is written" }, \
-	{ 'L', "console-log", "FILE", &said.console_log, "lxc.console.logfile" }, \
-	{ 'c', "console", "FILE", &said.console, "lxc.console.path" }, \
-	{ 0, "share-net", "NAME|PID", &said.share[0], "join its network; also --share-ipc, -uts, -pid" }, \
-	{ 0, "share-ipc", "NAME|PID", &said.share[1], NULL }, \
-	{ 0, "share-uts", "NAME|PID", &said.share[2], NULL }, \
-	{ 0, "share-pid", "NAME|PID", &said.share[3], NULL }, \
-	{ 'C', "close-all-fds", NULL, NULL, NULL }
+	{ "-d, --daemon  run in the background", &said.daemon }, \
+	{ "-f, --rcfile=FILE  read FILE instead of LXCPATH/NAME/config", &said.file }, \
+	{ "-s, --define=KEY=VALUE...  a line behind those of the configuration", &said.defines }, \
+	{ "-p, --pidfile=FILE  where the supervisor's pid is written", &said.pidfile }, \
+	{ "-L, --console-log=FILE  lxc.console.logfile", &said.console_log }, \
+	{ "-c, --console=FILE  lxc.console.path", &said.console }, \
+	{ "--share-net=NAME|PID  join its network; also --share-ipc, -uts, -pid", &said.share[0] }, \
+	{ "--share-ipc=NAME|PID", &said.share[1] }, \
+	{ "--share-uts=NAME|PID", &said.share[2] }, \
+	{ "--share-pid=NAME|PID", &said.share[3] }, \
+	{ "-C, --close-all-fds", NULL }
 
 int cmd_start(int argc, char **argv)
 {
 	static const struct opt opts[] = {
 		START_OPTS,
-		{ 'F', "foreground", NULL, &said.foreground, "stay, with the console on this terminal" },
+		{ "-F, --foreground  stay, with the console on this terminal", &said.foreground },
 	};
 	static const struct optset set = {
 		"start [-n] NAME [-F] [-f FILE] [-s KEY=VALUE] [-- COMMAND...]",
@@ -222,8 +222,8 @@ int cmd_execute(int argc, char **argv)
 {
 	static const struct opt opts[] = {
 		START_OPTS,
-		{ 'u', "uid", "UID", &said.uid, "lxc.init.uid" },
-		{ 'g', "gid", "GID", &said.gid, "lxc.init.gid" },
+		{ "-u, --uid=UID  lxc.init.uid", &said.uid },
+		{ "-g, --gid=GID  lxc.init.gid", &said.gid },
 	};
 	static const struct optset set = {
 		"execute [-n] NAME [-d] [-f FILE] [--] COMMAND [ARG...]",

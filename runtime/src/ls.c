@@ -289,17 +289,17 @@ static void parse_columns(void)
 int cmd_ls(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ '1', "line", NULL, &want.line, "one name a line" },
-		{ 'f', "fancy", NULL, &want.fancy, "a table" },
-		{ 'F', "fancy-format", "COLUMNS", &want.columns, "a table of these, with commas" },
-		{ 'g', "groups", "GROUPS", &want.groups, "only those in all of these groups" },
-		{ 0, "filter", "REGEX", &want.filter, "only those of such a name" },
-		{ 0, "active", NULL, &want.active, "only those that run or are frozen" },
-		{ 0, "nesting", NULL, &want.nesting, "also those in running ones, with name and state" },
-		{ 0, "running", NULL, &want.running, "only running ones" },
-		{ 0, "frozen", NULL, &want.frozen, "only frozen ones" },
-		{ 0, "stopped", NULL, &want.stopped, "only stopped ones" },
-		{ 0, "defined", NULL, &want.defined, "only those with a configuration (all)" },
+		{ "-1, --line  one name a line", &want.line },
+		{ "-f, --fancy  a table", &want.fancy },
+		{ "-F, --fancy-format=COLUMNS  a table of these, with commas", &want.columns },
+		{ "-g, --groups=GROUPS  only those in all of these groups", &want.groups },
+		{ "--filter=REGEX  only those of such a name", &want.filter },
+		{ "--active  only those that run or are frozen", &want.active },
+		{ "--nesting  also those in running ones, with name and state", &want.nesting },
+		{ "--running  only running ones", &want.running },
+		{ "--frozen  only frozen ones", &want.frozen },
+		{ "--stopped  only stopped ones", &want.stopped },
+		{ "--defined  only those with a configuration (all)", &want.defined },
 	};
 	static const struct optset set = {
 		"ls [-1 | -f | -F COLUMNS] [--running | --stopped | --active] [-g GROUPS]", "Lists containers.",

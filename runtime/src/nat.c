@@ -191,8 +191,8 @@ int cmd_net(int argc, char **argv)
 {
 	static const char *bridge = "lxcbr0", *address = "10.0.3.1/24";
 	static const struct opt opts[] = {
-		{ 'b', "bridge", "NAME", &bridge, "the bridge (lxcbr0)" },
-		{ 'a', "address", "IP/LENGTH", &address, "its address (10.0.3.1/24)" },
+		{ "-b, --bridge=NAME  the bridge (lxcbr0)", &bridge },
+		{ "-a, --address=IP/LENGTH  its address (10.0.3.1/24)", &address },
 	};
 	static const struct optset set = {
 		"net [-b NAME] [-a IP/LENGTH] start|stop",

@@ -15,16 +15,16 @@ static struct {
 } common;
 
 static const struct opt common_opts[] = {
-	{ 'n', "name", "NAME", &common.name, "the container" },
-	{ 'P', "lxcpath", "DIR", &common.lxcpath, "where containers are (" LXCPATH_DEFAULT ")" },
-	{ 'q', "quiet", NULL, &common.quiet, "no messages but errors" },
-	{ 'o', "logfile", "FILE", &common.logfile, "append messages to FILE, too" },
-	{ 'l', "logpriority", "LEVEL", &common.loglevel, "from which level on (ERROR)" },
-	{ 0, "rcfile", "FILE", &common.rcfile, NULL },
-	{ 0, "json", NULL, &common.json, "print JSON" },
-	{ 'h', "help", NULL, &common.help, "this text" },
-	{ '?', "usage", NULL, &common.help, NULL },
-	{ 0, "version", NULL, &common.version, "the version" },
+	{ "-n, --name=NAME  the container", &common.name },
+	{ "-P, --lxcpath=DIR  where containers are (" LXCPATH_DEFAULT ")", &common.lxcpath },
+	{ "-q, --quiet  no messages but errors", &common.quiet },
+	{ "-o, --logfile=FILE  append messages to FILE, too", &common.logfile },
+	{ "-l, --logpriority=LEVEL  from which level on (ERROR)", &common.loglevel },
+	{ "--rcfile=FILE", &common.rcfile },
+	{ "--json  print JSON", &common.json },
+	{ "-h, --help  this text", &common.help },
+	{ "-?, --usage", &common.help },
+	{ "--version  the version", &common.version },
 };
 
 void usage_error(const char *fmt, ...)
@@ -52,34 +52,73 @@ unsigned long opts_number(const char *option, const char *value, unsigned long m
 	return (unsigned long)n;
 }
 
+/* ---- rows ------------------------------------------------------------------- */
+
+enum { TEXT_MAX = 160, ROWS_MAX = 32 };
+
+static struct row {                     /* an option, its text taken apart */
+	const char *name;
+	char letter;                    /* or 0 */
+	const char *arg, *help;         /* or NULL */
+	void *to;
+	char text[TEXT_MAX];
+} rows[ROWS_MAX];
+
+static size_t nrows;
+
+/* What is behind the first `mark`, which ends the text before it; or NULL. */
+static char *cut(char *text, const char *mark)
+{
+	char *at = strstr(text, mark);
+
+	if (!at)
+		return NULL;
+	*at = '\0';
+	return at + strlen(mark);
+}
+
+static void read_rows(const struct opt *opts, size_t n)
+{
+	for (; n > 0 && nrows < ROWS_MAX; opts++, n--) {
+		struct row *r = &rows[nrows++];
+		char *name;
+
+		snprintf(r->text, sizeof(r->text), "%s", opts->text);   /* out of its packed form */
+		name = strstr(r->text, "--") + 2;
+		r->help = cut(name, "  ");
+		r->arg = cut(name, "=");
+		r->name = name;
+		r->letter = r->text[1] == '-' ? '\0' : r->text[1];
+		r->to = opts->to;
+	}
+}
+
 /* ---- help ------------------------------------------------------------------- */
 
-static void help_row(const struct opt *o)
+static void help_row(const struct row *r)
 {
 	char left[48];
 
-	if (!o->help)
+	if (!r->help)
 		return;
-	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->c ? "-" : " ", o->c ? o->c : ' ',
-		 o->c ? ", " : "  ", o->name, o->arg ? "=" : "", o->arg ? o->arg : "");
-	printf("  %-26s %s\n", left, o->help);
+	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", r->letter ? "-" : " ", r->letter ? r->letter : ' ',
+		 r->letter ? ", " : "  ", r->name, r->arg ? "=" : "", r->arg ? r->arg : "");
+	printf("  %-26s %s\n", left, r->help);
 }
 
-static bool applies(const struct optset *set, const struct opt *o)
+static bool applies(const struct optset *set, const struct row *r)
 {
-	if (strcmp(o->name, "json") == 0)
+	if (strcmp(r->name, "json") == 0)
 		return set->flags & OPTS_JSON;
-	return strcmp(o->name, "name") != 0 || (set->flags & OPTS_NAME);
+	return strcmp(r->name, "name") != 0 || (set->flags & OPTS_NAME);
 }
 
 _Noreturn static void help(const struct optset *set)
 {
 	printf("usage: sampan %s\n\n%s\n\n", set->usage, set->about);
-	for (size_t i = 0; i < set->n; i++)
-		help_row(&set->opts[i]);
-	for (size_t i = 0; i < ARRAY_SIZE(common_opts); i++)
-		if (applies(set, &common_opts[i]))
-			help_row(&common_opts[i]);
+	for (size_t i = 0; i < nrows; i++)
+		if (i < set->n || applies(set, &rows[i]))
+			help_row(&rows[i]);
 	exit(0);
 }
 
@@ -91,52 +130,42 @@ struct cursor {
 	char **argv;
 };
 
-static const struct opt *find(const struct cursor *c, char letter, const char *name, size_t n)
+static const struct row *find(char letter, const char *name, size_t n)
 {
-	const struct opt *table[] = { c->set->opts, common_opts };
-	const size_t size[] = { c->set->n, ARRAY_SIZE(common_opts) };
-
-	for (int t = 0; t < 2; t++)             /* the command's own letters come first */
-		for (size_t i = 0; i < size[t]; i++)
-			if (name ? strlen(table[t][i].name) == n &&
-				   strncmp(table[t][i].name, name, n) == 0
-				 : letter && table[t][i].c == letter)
-				return &table[t][i];
+	for (const struct row *r = rows; r < rows + nrows; r++)
+		if (name ? strlen(r->name) == n && strncmp(r->name, name, n) == 0 : r->letter == letter)
+			return r;
 	return NULL;
 }
 
-static void store(const struct opt *o, const char *value)
+static void store(const struct row *r, const char *value)
 {
-	if (!o->to)
+	if (!r->to)
 		return;
-	if (!o->arg) {
-		*(bool *)o->to = true;
-	} else if (strstr(o->arg, "...")) {
-		struct list *l = o->to;
+	if (!r->arg) {
+		*(bool *)r->to = true;
+	} else if (strstr(r->arg, "...")) {
+		struct list *l = r->to;
 
 		if (l->n == LIST_MAX)
-			usage_error("--%s is given more than %d times", o->name, LIST_MAX);
+			usage_error("--%s is given more than %d times", r->name, LIST_MAX);
 		l->item[l->n++] = value;
 	} else {
-		*(const char **)o->to = value;
+		*(const char **)r->to = value;
 	}
 }
 
-static const char *next_word(struct cursor *c, const struct opt *o)
+static const char *next_word(struct cursor *c, const struct row *r)
 {
 	if (c->at >= c->argc)
-		usage_error("--%s needs a value: %s", o->name, o->arg);
+		usage_error("--%s needs a value: %s", r->name, r->arg);
 	return c->argv[c->at++];
 }
 
-static void unknown_long(const struct cursor *c, const char *word)
+_Noreturn static void unknown_long(const char *word)
 {
-	const char *near = c->set->n ? nearest(word, &c->set->opts[0].name, c->set->n,
-					       sizeof(struct opt)) : NULL;
+	const char *near = nearest(word, &rows[0].name, nrows, sizeof(rows[0]));
 
-	if (!near)
-		near = nearest(word, &common_opts[0].name, ARRAY_SIZE(common_opts),
-			       sizeof(struct opt));
 	err_plain("usage");
 	if (near)
 		err_hint("did you mean --%s? --help shows all", near);
@@ -146,31 +175,30 @@ static void unknown_long(const struct cursor *c, const char *word)
 static void long_option(struct cursor *c, char *word)
 {
 	size_t n = strcspn(word, "=");
-	const struct opt *o = find(c, 0, word, n);
+	const struct row *r = find('\0', word, n);
 
-	if (!o) {
+	if (!r) {
 		word[n] = '\0';
-		unknown_long(c, word);
-		return;
+		unknown_long(word);
 	}
-	if (!o->arg && word[n])
-		usage_error("--%s takes no value", o->name);
-	store(o, !o->arg ? NULL : word[n] ? word + n + 1 : next_word(c, o));
+	if (!r->arg && word[n])
+		usage_error("--%s takes no value", r->name);
+	store(r, !r->arg ? NULL : word[n] ? word + n + 1 : next_word(c, r));
 }
 
 static void short_options(struct cursor *c, const char *letters)
 {
 	while (*letters) {
-		const struct opt *o = find(c, *letters, NULL, 0);
+		const struct row *r = find(*letters, NULL, 0);
 
-		if (!o)
+		if (!r)
 			usage_error("unknown option -%c", *letters);
 		letters++;
-		if (o->arg) {
-			store(o, *letters ? letters : next_word(c, o));
+		if (r->arg) {
+			store(r, *letters ? letters : next_word(c, r));
 			return;
 		}
-		store(o, NULL);
+		store(r, NULL);
 	}
 }
 
@@ -205,6 +233,8 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 	struct cursor c = { .set = set, .argc = argc, .at = 1, .argv = argv };
 	struct args a = { .rest = argv };
 
+	read_rows(set->opts, set->n);           /* first, for the letters of a command's own count */
+	read_rows(common_opts, ARRAY_SIZE(common_opts));
 	while (c.at < argc && one_word(&c, &a))
 		;
 	while (c.at < argc)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options as tables: one row gives the letter, the word, the target and the help. */
+/* Options as tables: one row gives what the help shows, and the target. */
 #ifndef SAMPAN_OPTS_H
 #define SAMPAN_OPTS_H
 
@@ -18,12 +18,13 @@ struct list {                           /* of an option that may be given severa
 	const char *item[LIST_MAX];
 };
 
+/*
+ * "-x, --word=WHAT  the help": without the letter only the word, without WHAT a bool, with
+ * WHAT a string, with WHAT... a struct list; without the help it is accepted and not shown.
+ */
 struct opt {
-	char c;                         /* 0: only the word */
-	const char *name;
-	const char *arg;                /* NULL: a bool; "X": a string; "X...": a struct list */
+	const char *text;
 	void *to;                       /* NULL: accepted as in LXC, without effect */
-	const char *help;
 };
 
 struct optset {

@@ -251,12 +251,12 @@ static void drop(const char *name, bool json, bool first)
 int cmd_snapshot(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ 'L', "list", NULL, &want.list, "list them" },
-		{ 'C', "showcomments", NULL, &want.comments, "-L: with their comments" },
-		{ 'c', "comment", "FILE", &want.comment, "keep the text of FILE with it" },
-		{ 'r', "restore", "SNAP", &want.restore, "come back to it, or make NEWNAME of it" },
-		{ 'N', "newname", "NEWNAME", &want.newname, "-r: a new container instead" },
-		{ 'd', "destroy", "SNAP", &want.destroy, "delete it, ALL: all of them" },
+		{ "-L, --list  list them", &want.list },
+		{ "-C, --showcomments  -L: with their comments", &want.comments },
+		{ "-c, --comment=FILE  keep the text of FILE with it", &want.comment },
+		{ "-r, --restore=SNAP  come back to it, or make NEWNAME of it", &want.restore },
+		{ "-N, --newname=NEWNAME  -r: a new container instead", &want.newname },
+		{ "-d, --destroy=SNAP  delete it, ALL: all of them", &want.destroy },
 	};
 	static const struct optset set = {
 		"snapshot [-n] NAME [-c FILE | -L [-C] | -r SNAP [-N NEWNAME] | -d SNAP]",
