@@ -28,28 +28,32 @@ static bool same_byte(char c, const char **name, int *nic)
 
 /*
  * The key of that name, or the prefix it begins with, behind which `m->rest` points. The
- * names are sorted, and each is a byte, how much it shares with the one before, and the rest.
+ * names are sorted, and each is two bytes, how much it shares with the one before and how
+ * much is its own, and that.
  */
 static const struct conf_key *find(const char *name, struct conf_match *m)
 {
 	const struct conf_key *prefix = NULL;
-	const char *row = key_names;
+	const char *row = key_names, *own;
 	size_t same = 0;                /* of the row before, and behind it `name` */
 
 	for (const struct conf_key *key = keys; key < keys + ARRAY_SIZE(keys); key++) {
-		size_t shared = (unsigned char)*row++;
+		size_t shared = (unsigned char)row[0];
 
+		own = row + 2;
+		row = own + row[1];
 		if (shared < same)
 			break;
-		for (; shared == same && *row != '\0' && same_byte(*row, &name, &m->nic); row++)
-			shared = ++same;
-		if (shared == same && *row == '\0' && *name == '\0')
+		if (shared > same)
+			continue;
+		for (; own < row && same_byte(*own, &name, &m->nic); own++)
+			same++;
+		if (own == row && *name == '\0')
 			return key->flags & KEY_PREFIX ? NULL : key;
-		if (shared == same && *row == '\0' && key->flags & KEY_PREFIX) {
+		if (own == row && key->flags & KEY_PREFIX) {
 			prefix = key;
 			m->rest = name;
 		}
-		row += strlen(row) + 1;
 	}
 	return prefix;
 }
@@ -72,11 +76,10 @@ bool key_find(const char *name, struct conf_match *m)
 void key_name(const struct conf_key *key, int nic, char *buf, size_t size)
 {
 	char name[KEY_LEN_MAX + 1], *mark;
+	const char *row = key_names;
 
-	for (const char *row = key_names; key >= keys; key--) {
-		strcpy(name + row[0], row + 1);
-		row += strlen(row + 1) + 2;
-	}
+	for (; key >= keys; key--, row += 2 + row[1])
+		snprintf(name + row[0], sizeof(name) - (size_t)row[0], "%.*s", row[1], row + 2);
 	mark = strstr(name, ".N");
 	if (mark != NULL)
 		snprintf(buf, size, "%.*s.%d%s", (int)(mark - name), name, nic < 0 ? 0 : nic, mark + 2);

@@ -180,7 +180,10 @@ def _saved(phrase: bytes, times: int) -> int:
 def _phrases(runs: list[bytes]) -> list[bytes]:
     """What saves most, each counted again after those before it have been taken out."""
     times = Counter(
-        run[at : at + length] for run in runs for length in range(3, PHRASE_MAX + 1) for at in range(len(run) - length + 1)
+        run[at : at + length]
+        for run in runs
+        for length in range(3, PHRASE_MAX + 1)
+        for at in range(len(run) - length + 1)
     )
     waiting = [(-_saved(phrase, n), phrase) for phrase, n in times.items() if _saved(phrase, n) > 0]
     heapq.heapify(waiting)

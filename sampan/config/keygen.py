@@ -57,11 +57,11 @@ def c_table(table: Table) -> str:
 
 
 def _names(names: list[str]) -> str:
-    """Each without the bytes it shares with the one before, whose number stands in front."""
+    """Each without the bytes it shares with the one before; in front their number, and that of the others."""
     lines = []
     for before, name in zip(["", *names], names, strict=False):
         shared = len(commonprefix([before, name]))
-        lines.append(f'\t"\\{shared:03o}" {_literal(name[shared:] + chr(0))}')
+        lines.append(f'\t"\\{shared:03o}\\{len(name) - shared:03o}" {_literal(name[shared:])}')
     return "\n".join(lines)
 
 

@@ -238,7 +238,7 @@ RULES = (
         "ids",
         "crun 2026-30892, runc 2016-3697",
         payload.ids_are_plain_numbers,
-        (("util.c", "if (digit > 9 || digit > max", "if (digit > 9)\n\t\t\tbreak;\n\t\tif (digit > max"),),
+        (("util.c", "if (n == 0 || text[n] != '\\0' || sum < min)", "if (text[0] == '\\0' || sum < min)"),),
     ),
     Rule(
         "names",

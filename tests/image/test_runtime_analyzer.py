@@ -27,8 +27,6 @@ KNOWN = {
     ("chan.c", _DIRFD),  # the three are open, or there is no child
     ("resolve.c", _DIRFD),
     ("tree.c", _DIRFD),
-    ("conf_keys.c", "core.uninitialized.Assign"),  # there are as many names as keys
-    ("conf_keys.c", "core.UndefinedBinaryOperatorResult"),  # the same
     ("conf_mount.c", "core.CallAndMessage"),  # check_fields() has counted them
     ("conf_net.c", "core.UndefinedBinaryOperatorResult"),  # the list of words ends with an empty one
     ("errors.c", "core.UndefinedBinaryOperatorResult"),  # the same

@@ -16,7 +16,7 @@ from sampan.core.run import run
 @pytest.mark.parametrize("name", sorted(path.stem for path in (RUNTIME / "tests").glob("test_*.c")))
 def test_c_unit(name: str, tmp_path: Path) -> None:
     sources = {"test_path": ["path.c", "util.c"]}.get(
-        name, ["rules.c", "util.c", "match.c", "symbol.c", "inet.c", "ip.c", "netlink.c", "netundo.c"]
+        name, ["rules.c", "util.c", "match.c", "symbol.c", "inet.c", "ip.c", "netlink.c", "netundo.c", "words.c"]
     )
     program = build(tmp_path, name, f"tests/{name}.c", sources)
     assert run([program]).stdout.endswith(" 0 failures\n")

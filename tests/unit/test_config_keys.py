@@ -127,9 +127,10 @@ def entries(c: str) -> tuple[list[str], list[dict[str, str]]]:
     rows = re.findall(r"^\t\{ (.*) \},$", c, re.MULTILINE)
     found = [dict(field.removeprefix(".").split(" = ") for field in row.split(", .")) for row in rows]
     name = ""
-    names = re.findall(r'^\t"\\([0-7]{3})" "(.*)\\000";?$', c, re.MULTILINE)
-    for (shared, rest), entry in zip(names, found, strict=True):
-        entry["name"] = name = name[: int(shared, 8)] + rest
+    names = re.findall(r'^\t"\\([0-7]{3})\\([0-7]{3})" "(.*)";?$', c, re.MULTILINE)
+    for (shared, length, own), entry in zip(names, found, strict=True):
+        assert len(own) == int(length, 8)
+        entry["name"] = name = name[: int(shared, 8)] + own
     return data, found
 
 
