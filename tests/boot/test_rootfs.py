@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from sampan.build import image as images
-from sampan.qemu.boot import Machine, booted
+from sampan.qemu.boot import Machine, booted, start
 from sampan.qemu.machine import BootOptions
 
 
@@ -91,6 +92,21 @@ def test_a_broken_data_disk_is_said_and_left_alone(quick: Path, disk: Path, tmp_
         running.poweroff()
     assert "cannot mount the data disk /dev/vda" in log.read_text()
     assert disk.read_bytes() == before
+
+
+def test_a_disk_that_is_found_late_is_waited_for(quick: Path, disk: Path, tmp_path: Path) -> None:
+    """As a card is. It comes when the scripts have long been looking for it, and before a login is there."""
+    other = tmp_path / "other.img"
+    other.write_bytes(bytes(1 << 20))
+    options = BootOptions(data=other, ports=True, log=tmp_path / "console.log", append="sampan.data=600")
+    with start(quick, options) as machine:
+        machine.console.expect("/etc/init.d/rcS")
+        time.sleep(5)
+        machine.plug("block", disk)
+        machine.login()
+        assert "/dev/vdb /var/lib/lxc ext4 " in machine.run("cat /proc/mounts").output
+        machine.poweroff()
+    assert "sleep: " not in (tmp_path / "console.log").read_text()
 
 
 def test_an_unknown_layout_names_the_known_ones(quick: Path, tmp_path: Path) -> None:
