@@ -241,10 +241,11 @@ class Bench:
             print("  left out: needs strace (apt-get install strace)")
             return
         out = self.work / "calls"
-        start, *others = self.executes()
-        for command, bar in ((Command("floor", self.floor_argv()), None), (start, 200), *((one, None) for one in others)):
+        commands = [Command("floor", self.floor_argv()), *self.executes()]
+        for command in commands:
             argv = [word.replace("{n}", "s") for word in command.argv]
             subprocess.run([strace, "-f", "-c", "-o", str(out), *argv], check=True, stdin=subprocess.DEVNULL)
+            bar = 200 if command is commands[1] else None
             limit(command.name, int(out.read_text().splitlines()[-1].split()[3]), bar)
 
     def crowd(self, count: int) -> None:
