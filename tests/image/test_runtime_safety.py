@@ -8,6 +8,7 @@ import os
 import resource
 import shlex
 import socket
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -17,9 +18,12 @@ from isolation_files import Check, console_is_no_link, disk_stays_writable, syst
 from isolation_payload import callers_descriptors_stay_outside
 from runtime_lab import ALL_OFF, Lab, wait_for
 
+from sampan.core import paths
+
 pytestmark = pytest.mark.both_ways
 
 AT_FDCWD = -100
+AT_RANDOM = 25
 RENAME_EXCHANGE = 2
 
 
@@ -271,3 +275,32 @@ def test_a_label_that_cannot_be_applied_ends_the_start(any_lab: Lab, line: str) 
     for verb, words in (("execute", ["--", "/bin/true"]), ("start", [])):
         done = any_lab.sampan(verb, name, *words)
         assert done.returncode in (1, 125) and line in done.stderr and "hint" in done.stderr
+
+
+def guards(process: subprocess.Popen[bytes]) -> set[bytes]:
+    """The stack protector's guard in a process's memory, if musl has drawn it (AT_RANDOM, auxv(7))."""
+    words = struct.unpack("64Q", Path(f"/proc/{process.pid}/auxv").read_bytes().ljust(512, b"\0")[:512])
+    with Path(f"/proc/{process.pid}/mem").open("rb") as memory:
+        memory.seek(dict(zip(words[::2], words[1::2], strict=True))[AT_RANDOM])
+        guard = bytearray(memory.read(8))
+        guard[1] = 0  # a text that is copied too far ends there
+        found = set()
+        for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+            if " rw" in line and "[stack]" not in line:
+                first, last = (int(word, 16) for word in line.split()[0].split("-"))
+                memory.seek(first)
+                found |= {bytes(guard)} if guard in memory.read(last - first) else set()
+    return found
+
+
+def test_the_guard_of_the_stack_is_drawn_at_random(lab: Lab) -> None:
+    """Of the program as the images have it."""
+    lab.binary = paths.build_dir() / "arch" / os.uname().machine / "sampan"
+    seen = set()
+    for _ in range(2):
+        watch = lab.popen("monitor", ".*", stdout=subprocess.DEVNULL)
+        wait_for((lab.run_dir / ".watch" / str(watch.pid)).exists)
+        seen |= guards(watch)
+        watch.terminate()
+        watch.wait()
+    assert len(seen) == 2
