@@ -10,8 +10,6 @@
 
 enum { STATE_BYTES_MAX = 3 * PATH_LEN_MAX + CG_MAX * (CG_PATH_MAX + 16) + 2 * NET_UNDO_MAX + DEVLIST_TEXT_MAX };
 
-static char text[STATE_BYTES_MAX];      /* of the file that is being read or written */
-
 static const char words[][9] = { "STOPPED", "STARTING", "RUNNING", "STOPPING", "ABORTING",
 				 "FREEZING", "FROZEN", "THAWED" };
 
@@ -23,7 +21,7 @@ const char *state_word(enum run_state s)
 enum { FIRST = sizeof("state 0\n") - 1, LAST = sizeof("end 01234567\n") - 1 };
 
 /* FNV-1a of all but the first line, whose digit changes in its place. */
-static unsigned sum(size_t n)
+static unsigned sum(const char *text, size_t n)
 {
 	uint32_t h = 2166136261u;
 
@@ -36,6 +34,7 @@ int state_write(int dir, const struct state *st)
 {
 	CLEAN_FD int fd = openat(dir, "state.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
 				 O_CLOEXEC, 0600);
+	char text[STATE_BYTES_MAX];
 	int n;
 
 	if (fd < 0)
@@ -51,7 +50,7 @@ int state_write(int dir, const struct state *st)
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "net ");
 	n += (int)net_undo_text(&st->net, text + n, sizeof(text) - (size_t)n);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "\ndevices\n%s", st->devices ? st->devices : "");
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "end %08x\n", sum((size_t)n));
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "end %08x\n", sum(text, (size_t)n));
 	if (!write_all(fd, text, (size_t)n) || renameat(dir, "state.new", dir, "state") < 0)
 		return err_set("write the state file");
 	return take_fd(&fd);
@@ -129,9 +128,9 @@ static bool parse_line(const char *key, const char *v, struct state *st)
  * loaded. 0: `text` holds a good one, without its end; -1: it does not, and errno is that
  * of reading it or 0.
  */
-static int read_state(int dir)
+static int read_state(int dir, char text[STATE_BYTES_MAX])
 {
-	long n = read_small(dir, "state", text, sizeof(text));
+	long n = read_small(dir, "state", text, STATE_BYTES_MAX);
 	char end[LAST + 1];
 
 	if (n < 0)
@@ -139,7 +138,7 @@ static int read_state(int dir)
 	errno = 0;
 	if (n < FIRST + LAST || text[FIRST - 2] < '0' || text[FIRST - 2] > '7' || text[FIRST - 1] != '\n')
 		return -1;
-	snprintf(end, sizeof(end), "end %08x\n", sum((size_t)n - LAST));
+	snprintf(end, sizeof(end), "end %08x\n", sum(text, (size_t)n - LAST));
 	if (strcmp(text + n - LAST, end) != 0)
 		return -1;
 	text[n - LAST] = '\0';
@@ -148,7 +147,7 @@ static int read_state(int dir)
 
 static const char list_begins[] = "\ndevices\n";
 
-static int parse_state(struct state *st)
+static int parse_state(char *text, struct state *st)
 {
 	char *list = strstr(text, list_begins), *line, *save;
 
@@ -167,11 +166,12 @@ static int parse_state(struct state *st)
 
 int state_read(int dir, const char *name, struct state *st)
 {
-	int rc = read_state(dir);
+	char text[STATE_BYTES_MAX];
+	int rc = read_state(dir, text);
 
 	if (rc < 0 && errno != 0)
 		return errno == ENOENT ? 0 : err_set("read the state file");
-	if (rc == 0 && parse_state(st) == 0)
+	if (rc == 0 && parse_state(text, st) == 0)
 		return 1;
 	err_plain("the state file is damaged");
 	err_hint("is the file system full? remove " RUN_DEFAULT "/%s when nothing of the container runs", name);
@@ -180,8 +180,9 @@ int state_read(int dir, const char *name, struct state *st)
 
 int state_devices(int dir, char list[DEVLIST_TEXT_MAX])
 {
+	char text[STATE_BYTES_MAX];
 	const char *begin;
-	int rc = read_state(dir);
+	int rc = read_state(dir, text);
 
 	list[0] = '\0';
 	if (rc < 0 && errno == ENOENT)
