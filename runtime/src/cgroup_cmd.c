@@ -27,14 +27,13 @@ static void print(const char *text, bool json)
 
 static void print_rules(const char *name, bool json)
 {
-	static char all[DEVRULES_MAX * 40];
+	char all[DEVRULES_MAX * RULE_TEXT_MAX];
 	const struct devlist *l = live_list(name);
 	size_t used = 0;
 
 	if (!l)
 		fail();
-	if (l->rules.allow_default)
-		strcpy(all, "a *:* rwm\n");
+	strcpy(all, l->rules.allow_default ? "a *:* rwm\n" : "");
 	for (unsigned i = 0; i < l->rules.n && !l->rules.allow_default; i++) {
 		rule_text(&l->rules.rule[i], all + used, 39);
 		used += strlen(all + used);
@@ -46,7 +45,7 @@ static void print_rules(const char *name, bool json)
 static int print_file(const struct cg *cg, const char *file, bool json)
 {
 	for (unsigned i = 0; i < cg->n; i++) {
-		static char text[65536];
+		char text[65536];
 		char path[CG_PATH_MAX + 80];
 		long n;
 

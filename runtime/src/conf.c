@@ -189,7 +189,7 @@ static void add_defines(struct load *l)
 	}
 }
 
-struct conf own_conf;
+_Alignas(4096) struct conf own_conf;     /* whole pages, which a start gives back */
 
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
 {

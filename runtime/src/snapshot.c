@@ -50,7 +50,7 @@ static int write_file(int dir, const char *name, const char *text, size_t n)
 
 static int annotate(int dir)
 {
-	static char comment[16384];
+	char comment[16384];
 	time_t now = (time_t)(sys_clock_ns(CLOCK_REALTIME) / 1000000000);
 	struct tm t;
 	char ts[32];
@@ -124,7 +124,7 @@ static const char *read_note(const char *name, const char *file, char *buf, size
 
 static void print_one(const char *name, bool json, bool first)
 {
-	static char comment[16384];
+	char comment[16384];
 	char ts[64];
 
 	read_note(name, "ts", ts, sizeof(ts));

@@ -29,9 +29,9 @@ struct start {
 	long long began;                /* RUNNING since, now_ms() */
 	enum stdio stdio[3];            /* what the caller's descriptors are */
 	bool quiet_conf;                /* no warnings: -q, or they have been shown (reboot) */
-	struct conf *conf;              /* mapped, given back once the container runs */
-	struct devlist *devices;        /* the same */
-	struct seccomp *filter;         /* the same */
+	struct conf *conf;              /* given back once the container runs */
+	struct devlist *devices;
+	struct seccomp *filter;
 	unsigned log_size, ring_size;   /* of the console; 0: the usual */
 	bool log_rotate, unshared;
 	uint32_t ignored;               /* signals that the caller ignored; bit 0 is signal 1 */

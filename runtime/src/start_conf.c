@@ -20,19 +20,16 @@ static void load_sink(const struct conf_msg *msg, void *arg)
 		conf_print(msg, NULL);
 }
 
-static struct {                         /* no page of it stays while the container runs */
-	_Alignas(4096) struct conf conf;
-	struct devlist devices;
-	struct seccomp filter;
-} loaded;
+static struct devlist devices;
+static struct seccomp filter;
 
 int start_conf(struct start *s)
 {
-	struct conf *c = &loaded.conf;
+	struct conf *c = &own_conf;
 
 	s->conf = c;
-	s->devices = &loaded.devices;
-	s->filter = &loaded.filter;
+	s->devices = &devices;
+	s->filter = &filter;
 	if (conf_load(c, s->ctr->config, load_sink, s) < 0 && undefined(s)) {
 		err_plain("no such container in %s", s->ctr->lxcpath);
 		err_hint("sampan ls shows those there are, sampan create makes one, -f FILE names "
@@ -70,7 +67,6 @@ int start_devices(struct start *s)
 
 void start_conf_end(struct start *s)
 {
-	if (madvise(&loaded, sizeof(loaded), MADV_DONTNEED) < 0)        /* pages larger than 4096 bytes */
-		memset(&loaded, 0, sizeof(loaded));
+	madvise(s->conf, sizeof(*s->conf) & ~(size_t)4095, MADV_DONTNEED);      /* larger pages stay */
 	s->conf = NULL;
 }

@@ -323,7 +323,11 @@ def test_the_device_list_goes_with_the_state(any_lab: Lab) -> None:
     """What was given while it ran lasts until it starts again."""
     name = any_lab.make("list", "lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = c 1:3 rwm",
                         "lxc.cgroup2.devices.deny = a", "lxc.cgroup2.devices.allow = c 1:3 rwm")  # fmt: skip
+    (any_lab.root(name) / "etc/inittab").write_text(
+        "::respawn:/bin/sh -c 'echo >/up; sleep 1000'\n::ctrlaltdel:/bin/reboot\n"
+    )
     any_lab.ok("start", name)
+    wait_for((any_lab.root(name) / "up").exists)  # an init that has only begun takes no signal yet
     folder = any_lab.run_dir / name
     assert "\nc 1:3 rwm\n" in (folder / "state").read_text() and not (folder / "devices").exists()
     listed = any_lab.ok("cgroup", name, "devices.list")
