@@ -48,8 +48,10 @@ static const struct conf_key *find(const char *name, struct conf_match *m)
 			continue;
 		for (; own < row && same_byte(*own, &name, &m->nic); own++)
 			same++;
-		if (own == row && *name == '\0')
+		if (own == row && *name == '\0') {
+			m->rest = NULL;
 			return key->flags & KEY_PREFIX ? NULL : key;
+		}
 		if (own == row && key->flags & KEY_PREFIX) {
 			prefix = key;
 			m->rest = name;

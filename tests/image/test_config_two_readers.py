@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from runtime_tools import READER, RUNTIME, build
 
@@ -119,6 +119,7 @@ line = st.one_of(
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(line, max_size=25), end=st.sampled_from(["\n", "\r\n"]), last=st.booleans())
+@example(rows=["lxc.cgroup.dir = sub"], end="\n", last=True)  # a key of its own below a prefix
 def test_on_random_files(tool: Path, tmp_path: Path, rows: list[str], end: str, last: bool) -> None:
     path = tmp_path / "config"
     path.write_bytes((end.join(rows) + (end if last else "")).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from runtime_lab import Lab, need_own_root
 
 pytestmark = pytest.mark.both_ways
 
-ROUTER, OUTSIDE = "sampan-nat-router", "sampan-nat-outside"
+ROUTER, OUTSIDE = f"sampan-nat-router{os.getpid()}", f"sampan-nat-outside{os.getpid()}"
 
 
 def ip(*words: str) -> None:
