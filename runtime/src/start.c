@@ -206,6 +206,16 @@ static int plan(struct start *s)
 	return cg_plan(&s->st.cg, &s->host, s->conf, s->ctr->name);
 }
 
+/* All hierarchies are looked for where the usual ones do not do. */
+static int find_groups(struct start *s)
+{
+	bool all = s->conf->auto_cgroup != AUTO_OFF;
+
+	if (cg_quick(&s->host, all) && plan(s) == 0)
+		return 0;
+	return cg_detect(&s->host) < 0 ? -1 : plan(s);
+}
+
 static int start_once(struct start *s)
 {
 	int rc;
@@ -215,10 +225,10 @@ static int start_once(struct start *s)
 	if (!s->conf && (start_conf(s) < 0 || spawn_prepare(s) < 0))
 		return -1;
 	s->undo |= UNDO_HOOKS;
-	if (stage_begin(s) < 0 || start_devices(s) < 0)          /* a hook may load a driver */
+	if (stage_begin(s) < 0 || start_devices(s) < 0)         /* a hook may load a driver */
 		return -1;
 	times_mark("begin");
-	if ((!cg_quick(&s->host, s->conf->auto_cgroup != AUTO_OFF) || plan(s) < 0) && (cg_detect(&s->host) < 0 || plan(s) < 0))
+	if (find_groups(s) < 0)
 		return -1;
 	s->undo |= UNDO_CGROUP;
 	if (cg_make(&s->st.cg, &s->host, s->conf) < 0)

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <string.h>
 #include <sys/mman.h>
 #include "hotplug.h"
 #include "restart.h"
