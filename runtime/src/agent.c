@@ -229,7 +229,7 @@ int cmd_agent(int argc, char **argv)
 {
 	static const char *timeout;
 	static const struct opt opts[] = {
-		{ "-t, --timeout=SECONDS  leave when no host was heard for so long (10)", &timeout },
+		{ OPT("-t, --timeout=SECONDS", "leave when no host was heard for so long (10)"), &timeout },
 	};
 	static const struct optset set = {
 		"agent [-t SECONDS] [DEVICE]",

@@ -257,7 +257,7 @@ static pid_t clone_into(struct attach *a, bool *late)
 	return sys_fork();
 }
 
-static int pty_log = -1;                /* -L */
+static int pty_log;                     /* -L, or -1 */
 
 static void log_pty(const char *text, size_t n)
 {
@@ -311,19 +311,19 @@ static void options(int argc, char **argv, struct args *a)
 	static const char *namespaces, *uid, *gid, *log_file, *context;
 	static bool keep_env;
 	static const struct opt opts[] = {
-		{ "-e, --elevated-privileges  keep all capabilities, stay outside of its cgroup and device list",
+		{ OPT("-e, --elevated-privileges", "keep all capabilities, stay outside of its cgroup and device list"),
 		  &attach.elevated },
-		{ "-s, --namespaces=NS|NS  enter only MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME", &namespaces },
-		{ "-R, --remount-sys-proc  without MOUNT: mount /proc and /sys anew", &attach.remount },
-		{ "--clear-env  start with a clean environment", &attach.clear_env },
-		{ "--keep-env  keep the environment (the default)", &keep_env },
-		{ "-v, --set-var=NAME=VALUE...  set a variable", &attach.set_env },
-		{ "--keep-var=NAME...  keep a variable with --clear-env", &attach.keep_env },
-		{ "-u, --uid=UID  run as this user", &uid },
-		{ "-g, --gid=GID  run as this group", &gid },
-		{ "-L, --pty-log=FILE  append what the terminal shows to FILE", &log_file },
-		{ "-c, --context=LABEL  SELinux label, in place of the container's", &context },
-		{ "-f, --rcfile=FILE", NULL },
+		{ OPT("-s, --namespaces=NS|NS", "enter only MOUNT PID UTSNAME IPC NETWORK CGROUP USER TIME"), &namespaces },
+		{ OPT("-R, --remount-sys-proc", "without MOUNT: mount /proc and /sys anew"), &attach.remount },
+		{ OPT("--clear-env", "start with a clean environment"), &attach.clear_env },
+		{ OPT("--keep-env", "keep the environment (the default)"), &keep_env },
+		{ OPT("-v, --set-var=NAME=VALUE...", "set a variable"), &attach.set_env },
+		{ OPT("--keep-var=NAME...", "keep a variable with --clear-env"), &attach.keep_env },
+		{ OPT("-u, --uid=UID", "run as this user"), &uid },
+		{ OPT("-g, --gid=GID", "run as this group"), &gid },
+		{ OPT("-L, --pty-log=FILE", "append what the terminal shows to FILE"), &log_file },
+		{ OPT("-c, --context=LABEL", "SELinux label, in place of the container's"), &context },
+		{ OPT("-f, --rcfile=FILE", ""), NULL },
 	};
 	static const struct optset set = {
 		"attach [-n] NAME [OPTIONS] [-- COMMAND [ARG...]]",
@@ -332,8 +332,9 @@ static void options(int argc, char **argv, struct args *a)
 	};
 
 	*a = opts_parse(&set, argc, argv);
-	if (log_file && (pty_log = openat(AT_FDCWD, log_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW |
-					  O_CLOEXEC, 0600)) < 0) {
+	pty_log = log_file ? openat(AT_FDCWD, log_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+				    0600) : -1;
+	if (log_file && pty_log < 0) {
 		err_set("open %s", log_file);
 		fail();
 	}

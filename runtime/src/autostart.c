@@ -173,15 +173,15 @@ int cmd_autostart(int argc, char **argv)
 {
 	static const char *timeout;
 	static const struct opt opts[] = {
-		{ "-a, --all  whatever groups they are in", &want.all },
-		{ "-A, --ignore-auto  also without lxc.start.auto = 1", &want.any },
-		{ "-g, --groups=GROUP,...  those of these groups, one after the other; "
+		{ OPT("-a, --all", "whatever groups they are in"), &want.all },
+		{ OPT("-A, --ignore-auto", "also without lxc.start.auto = 1"), &want.any },
+		{ OPT("-g, --groups=GROUP,...", "those of these groups, one after the other; ")
 		  "an empty one: those in no group", &want.groups },
-		{ "-L, --list  print names and delays, do nothing", &want.list },
-		{ "-r, --reboot  restart those that run", &want.reboot },
-		{ "-s, --shutdown  stop them, the last ones first", &want.shutdown },
-		{ "-k, --kill  kill them", &want.kill },
-		{ "-t, --timeout=SECONDS  time to halt before it is killed (60)", &timeout },
+		{ OPT("-L, --list", "print names and delays, do nothing"), &want.list },
+		{ OPT("-r, --reboot", "restart those that run"), &want.reboot },
+		{ OPT("-s, --shutdown", "stop them, the last ones first"), &want.shutdown },
+		{ OPT("-k, --kill", "kill them"), &want.kill },
+		{ OPT("-t, --timeout=SECONDS", "time to halt before it is killed (60)"), &timeout },
 	};
 	static const struct optset set = {
 		"autostart [-g GROUPS | -a] [-A] [-L | -r | -s | -k]",

@@ -103,7 +103,7 @@ int cmd_update_config(int argc, char **argv)
 {
 	static const char *file;
 	static const struct opt opts[] = {
-		{ "-c, --config=FILE  the configuration", &file },
+		{ OPT("-c, --config=FILE", "the configuration"), &file },
 	};
 	static const struct optset set = {
 		"update-config -c FILE", "Prints what a configuration comes to in modern keys. The file stays as it is.",

@@ -122,8 +122,8 @@ int cmd_console(int argc, char **argv)
 {
 	static const char *tty, *escape;
 	static const struct opt opts[] = {
-		{ "-t, --tty=N  terminal 1.., 0: the console (any that is free)", &tty },
-		{ "-e, --escape=LETTER  what leaves is Ctrl-LETTER q (a)", &escape },
+		{ OPT("-t, --tty=N", "terminal 1.., 0: the console (any that is free)"), &tty },
+		{ OPT("-e, --escape=LETTER", "what leaves is Ctrl-LETTER q (a)"), &escape },
 	};
 	static const struct optset set = {
 		"console [-n] NAME [-t N] [-e LETTER]",

@@ -139,9 +139,9 @@ int cmd_create(int argc, char **argv)
 {
 	static const char *template, *file, *backing;
 	static const struct opt opts[] = {
-		{ "-t, --template=NAME  template to run, or none (the default)", &template },
-		{ "-f, --config=FILE  configuration to start from", &file },
-		{ "-B, --bdev=TYPE  backing store: dir, the only one", &backing },
+		{ OPT("-t, --template=NAME", "template to run, or none (the default)"), &template },
+		{ OPT("-f, --config=FILE", "configuration to start from"), &file },
+		{ OPT("-B, --bdev=TYPE", "backing store: dir, the only one"), &backing },
 	};
 	static const struct optset set = {
 		"create [-n] NAME [-f CONFIG] [-t TEMPLATE [-- OPTIONS...]]",

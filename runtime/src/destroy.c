@@ -74,8 +74,8 @@ int cmd_destroy(int argc, char **argv)
 {
 	static bool force, snapshots;
 	static const struct opt opts[] = {
-		{ "-f, --force  stop it first if it runs", &force },
-		{ "-s, --snapshots  with its snapshots", &snapshots },
+		{ OPT("-f, --force", "stop it first if it runs"), &force },
+		{ OPT("-s, --snapshots", "with its snapshots"), &snapshots },
 	};
 	static const struct optset set = {
 		"destroy [-n] NAME [-f] [-s]",

@@ -18,8 +18,8 @@
 
 struct out {
 	FILE *file;                     /* or NULL: */
-	char *buf;
-	size_t size, used;              /* used: what there would be without the limit */
+	char *buf;                      /* or NULL, to count alone */
+	size_t size, used;              /* used: what there would be without the limit, or some more than it */
 };
 
 struct spec {
@@ -32,7 +32,7 @@ static void put(struct out *o, const char *text, size_t n)
 {
 	if (o->file)
 		fwrite(text, 1, n, o->file);
-	else if (o->used < o->size)
+	else if (o->buf && o->used < o->size)
 		memcpy(o->buf + o->used, text, n < o->size - o->used ? n : o->size - o->used);
 	o->used += n;
 }
@@ -42,7 +42,7 @@ extern const char __executable_start[], edata[];       /* by the linker: all tha
 /* A byte that no text has, beyond ASCII or a control character, may stand for two, or with the next for more. */
 static void put_packed(struct out *o, const unsigned char *text, size_t n)
 {
-	for (; n > 0; text++, n--) {
+	for (; n > 0 && o->used <= o->size; text++, n--) {
 		unsigned pair = *text ^ 0x80u;
 
 		if (*text == TEXT_PHRASE && n > 1) {
@@ -65,22 +65,32 @@ static void put_text(struct out *o, const char *text, size_t n)
 		put(o, text, n);
 }
 
-static void pad(struct out *o, char with, size_t have, int width)
+static void pad(struct out *o, char with, size_t n)
 {
-	for (size_t want = width < 0 ? 0 : (size_t)width; have < want; have++)
+	while (n-- > 0)
 		put(o, &with, 1);
+}
+
+/* How many bytes it is short of; a packed text is longer than it looks. */
+static size_t lacking(const char *text, size_t n, size_t width)
+{
+	struct out shown = { .size = width };
+
+	if (width == 0)
+		return 0;
+	put_text(&shown, text, n);
+	return shown.used < width ? width - shown.used : 0;
 }
 
 static void put_field(struct out *o, const struct spec *s, const char *text, size_t n)
 {
-	struct out shown = { .size = 0 };       /* a packed text is longer than it looks */
+	size_t lacks = lacking(text, n, s->width < 0 ? 0 : (size_t)s->width);
 
-	put_text(&shown, text, n);
 	if (!s->left)
-		pad(o, s->zero ? '0' : ' ', shown.used, s->width);
+		pad(o, s->zero ? '0' : ' ', lacks);
 	put_text(o, text, n);
 	if (s->left)
-		pad(o, ' ', shown.used, s->width);
+		pad(o, ' ', lacks);
 }
 
 static int number(const char **p, va_list *ap)
@@ -164,7 +174,10 @@ static int run(struct out *o, const char *fmt, va_list given)
 
 	va_copy(ap, given);             /* so that its address can be handed on everywhere */
 	while (*fmt) {
-		size_t n = strcspn(fmt, "%");
+		size_t n = 0;
+
+		while (fmt[n] != '\0' && fmt[n] != '%')
+			n++;
 
 		put_text(o, fmt, n);
 		fmt += n;
@@ -214,7 +227,7 @@ int sprintf(char *buf, const char *fmt, ...)
 
 static int to_file(FILE *file, const char *fmt, va_list ap)
 {
-	struct out o = { .file = file };
+	struct out o = { .file = file, .size = (size_t)-1 };
 
 	return run(&o, fmt, ap);
 }

@@ -169,12 +169,12 @@ static void print_keys(const struct ctr *ctr)
 int cmd_info(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ "-s, --state  the state", &want.state },
-		{ "-p, --pid  the PID of its init", &want.pid },
-		{ "-i, --ips  its addresses", &want.ips },
-		{ "-S, --stats  CPU and memory use", &want.stats },
-		{ "-c, --config=KEY...  a key of its configuration", &want.keys },
-		{ "-H, --no-humanize  plain numbers", &want.raw },
+		{ OPT("-s, --state", "the state"), &want.state },
+		{ OPT("-p, --pid", "the PID of its init"), &want.pid },
+		{ OPT("-i, --ips", "its addresses"), &want.ips },
+		{ OPT("-S, --stats", "CPU and memory use"), &want.stats },
+		{ OPT("-c, --config=KEY...", "a key of its configuration"), &want.keys },
+		{ OPT("-H, --no-humanize", "plain numbers"), &want.raw },
 	};
 	static const struct optset set = {
 		"info [-n] NAME [-s] [-p] [-i] [-S] [-H] [-c KEY]", "Shows what a container does.",

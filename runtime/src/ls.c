@@ -28,8 +28,7 @@ static struct {
 	const char *columns, *filter, *groups;
 	unsigned ncolumns;
 	unsigned char column[COLUMNS];
-} want = { .ncolumns = 7,
-	   .column = { NAME, STATE, AUTOSTART, GROUPS, IPV4, IPV6, UNPRIVILEGED } };
+} want;
 
 struct row {
 	enum run_state state;
@@ -269,10 +268,17 @@ static void print_json(const struct row *rows, int n)
 	puts(n ? "\n]" : "]");
 }
 
+static void usual_columns(void)
+{
+	static const unsigned char usual[] = { NAME, STATE, AUTOSTART, GROUPS, IPV4, IPV6, UNPRIVILEGED };
+
+	memcpy(want.column, usual, sizeof(usual));
+	want.ncolumns = sizeof(usual);
+}
+
 static void parse_columns(void)
 {
 	want.fancy = true;
-	want.ncolumns = 0;
 	for (const char *p = want.columns; *p; p += strcspn(p, ","), p += *p == ',') {
 		size_t n = strcspn(p, ",");
 		unsigned char c = 0;
@@ -289,17 +295,17 @@ static void parse_columns(void)
 int cmd_ls(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ "-1, --line  one name a line", &want.line },
-		{ "-f, --fancy  a table", &want.fancy },
-		{ "-F, --fancy-format=COLUMNS  a table of these, with commas", &want.columns },
-		{ "-g, --groups=GROUPS  only those in all of these groups", &want.groups },
-		{ "--filter=REGEX  only those of such a name", &want.filter },
-		{ "--active  only those that run or are frozen", &want.active },
-		{ "--nesting  also those in running ones, with name and state", &want.nesting },
-		{ "--running  only running ones", &want.running },
-		{ "--frozen  only frozen ones", &want.frozen },
-		{ "--stopped  only stopped ones", &want.stopped },
-		{ "--defined  only those with a configuration (all)", &want.defined },
+		{ OPT("-1, --line", "one name a line"), &want.line },
+		{ OPT("-f, --fancy", "a table"), &want.fancy },
+		{ OPT("-F, --fancy-format=COLUMNS", "a table of these, with commas"), &want.columns },
+		{ OPT("-g, --groups=GROUPS", "only those in all of these groups"), &want.groups },
+		{ OPT("--filter=REGEX", "only those of such a name"), &want.filter },
+		{ OPT("--active", "only those that run or are frozen"), &want.active },
+		{ OPT("--nesting", "also those in running ones, with name and state"), &want.nesting },
+		{ OPT("--running", "only running ones"), &want.running },
+		{ OPT("--frozen", "only frozen ones"), &want.frozen },
+		{ OPT("--stopped", "only stopped ones"), &want.stopped },
+		{ OPT("--defined", "only those with a configuration (all)"), &want.defined },
 	};
 	static const struct optset set = {
 		"ls [-1 | -f | -F COLUMNS] [--running | --stopped | --active] [-g GROUPS]", "Lists containers.",
@@ -312,6 +318,8 @@ int cmd_ls(int argc, char **argv)
 
 	if (want.columns)
 		parse_columns();
+	else
+		usual_columns();
 	if (want.filter && !match_ok(want.filter))
 		usage_error("'%s' is no regular expression that is understood", want.filter);
 	need_root();

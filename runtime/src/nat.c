@@ -189,10 +189,10 @@ static int forward(void)
 
 int cmd_net(int argc, char **argv)
 {
-	static const char *bridge = "lxcbr0", *address = "10.0.3.1/24";
+	static const char *bridge, *address;
 	static const struct opt opts[] = {
-		{ "-b, --bridge=NAME  the bridge (lxcbr0)", &bridge },
-		{ "-a, --address=IP/LENGTH  its address (10.0.3.1/24)", &address },
+		{ OPT("-b, --bridge=NAME", "the bridge (lxcbr0)"), &bridge },
+		{ OPT("-a, --address=IP/LENGTH", "its address (10.0.3.1/24)"), &address },
 	};
 	static const struct optset set = {
 		"net [-b NAME] [-a IP/LENGTH] start|stop",
@@ -209,6 +209,10 @@ int cmd_net(int argc, char **argv)
 
 	if (!on && (a.nrest != 1 || strcmp(a.rest[0], "stop") != 0))
 		usage_error("start or stop must be given");
+	if (!bridge)
+		bridge = "lxcbr0";
+	if (!address)
+		address = "10.0.3.1/24";
 	if (!ip_parse(address, AF_INET, &ip, &prefix) || !prefix || ip.prefix == 0)
 		usage_error("-a %s: not an address as 10.0.3.1/24", address);
 	need_root();

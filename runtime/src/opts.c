@@ -15,16 +15,16 @@ static struct {
 } common;
 
 static const struct opt common_opts[] = {
-	{ "-n, --name=NAME  the container", &common.name },
-	{ "-P, --lxcpath=DIR  where containers are (" LXCPATH_DEFAULT ")", &common.lxcpath },
-	{ "-q, --quiet  no messages but errors", &common.quiet },
-	{ "-o, --logfile=FILE  append messages to FILE, too", &common.logfile },
-	{ "-l, --logpriority=LEVEL  from which level on (ERROR)", &common.loglevel },
-	{ "--rcfile=FILE", &common.rcfile },
-	{ "--json  print JSON", &common.json },
-	{ "-h, --help  this text", &common.help },
-	{ "-?, --usage", &common.help },
-	{ "--version  the version", &common.version },
+	{ OPT("-n, --name=NAME", "the container"), &common.name },
+	{ OPT("-P, --lxcpath=DIR", "where containers are (") LXCPATH_DEFAULT ")", &common.lxcpath },
+	{ OPT("-q, --quiet", "no messages but errors"), &common.quiet },
+	{ OPT("-o, --logfile=FILE", "append messages to FILE, too"), &common.logfile },
+	{ OPT("-l, --logpriority=LEVEL", "from which level on (ERROR)"), &common.loglevel },
+	{ OPT("--rcfile=FILE", ""), &common.rcfile },
+	{ OPT("--json", "print JSON"), &common.json },
+	{ OPT("-h, --help", "this text"), &common.help },
+	{ OPT("-?, --usage", ""), &common.help },
+	{ OPT("--version", "the version"), &common.version },
 };
 
 void usage_error(const char *fmt, ...)
@@ -54,56 +54,66 @@ unsigned long opts_number(const char *option, const char *value, unsigned long m
 
 /* ---- rows ------------------------------------------------------------------- */
 
-enum { TEXT_MAX = 160, ROWS_MAX = 32 };
+enum { TEXT_MAX = 40, ROWS_MAX = 40 };
 
-static struct row {                     /* an option, its text taken apart */
+static struct row {                     /* an option, taken apart but for its help */
 	const char *name;
-	char letter;                    /* or 0 */
-	const char *arg, *help;         /* or NULL */
+	const char *arg;                /* or NULL */
 	void *to;
 	char text[TEXT_MAX];
 } rows[ROWS_MAX];
 
-static size_t nrows;
+static const struct optset *own;        /* the command's, which come first: their letters count */
 
-/* What is behind the first `mark`, which ends the text before it; or NULL. */
-static char *cut(char *text, const char *mark)
+static size_t count(void)
 {
-	char *at = strstr(text, mark);
+	size_t n = own->n + ARRAY_SIZE(common_opts);
 
-	if (!at)
-		return NULL;
-	*at = '\0';
-	return at + strlen(mark);
+	return n < ROWS_MAX ? n : ROWS_MAX;
 }
 
-static void read_rows(const struct opt *opts, size_t n)
+static const struct opt *opt_at(size_t at)
 {
-	for (; n > 0 && nrows < ROWS_MAX; opts++, n--) {
-		struct row *r = &rows[nrows++];
-		char *name;
+	return at < own->n ? &own->opts[at] : &common_opts[at - own->n];
+}
 
-		snprintf(r->text, sizeof(r->text), "%s", opts->text);   /* out of its packed form */
-		name = strstr(r->text, "--") + 2;
-		r->help = cut(name, "  ");
-		r->arg = cut(name, "=");
-		r->name = name;
-		r->letter = r->text[1] == '-' ? '\0' : r->text[1];
-		r->to = opts->to;
-	}
+/* Or 0. Not of the row, for it takes time to get a text out of its packed form. */
+static char letter_at(size_t at)
+{
+	char begin[3];
+
+	snprintf(begin, sizeof(begin), "%s", opt_at(at)->text);
+	return begin[1] == '-' ? '\0' : begin[1];
+}
+
+static const struct row *row_at(size_t at)
+{
+	struct row *r = &rows[at];
+	char *arg;
+
+	if (r->name)
+		return r;
+	snprintf(r->text, sizeof(r->text), "%s", opt_at(at)->text);
+	r->name = strstr(r->text, "--") + 2;
+	arg = strchr(r->text, '=');
+	if (arg)
+		*arg++ = '\0';
+	r->arg = arg;
+	r->to = opt_at(at)->to;
+	return r;
 }
 
 /* ---- help ------------------------------------------------------------------- */
 
-static void help_row(const struct row *r)
+static void help_row(const char *text, bool letter)
 {
-	char left[48];
+	const char *about = text + strlen(text) + 1;
+	char left[TEXT_MAX];
 
-	if (!r->help)
+	if (!*about)
 		return;
-	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", r->letter ? "-" : " ", r->letter ? r->letter : ' ',
-		 r->letter ? ", " : "  ", r->name, r->arg ? "=" : "", r->arg ? r->arg : "");
-	printf("  %-26s %s\n", left, r->help);
+	snprintf(left, sizeof(left), "%s%s", letter ? "" : "    ", text);
+	printf("  %-26s %s\n", left, about);
 }
 
 static bool applies(const struct optset *set, const struct row *r)
@@ -116,9 +126,9 @@ static bool applies(const struct optset *set, const struct row *r)
 _Noreturn static void help(const struct optset *set)
 {
 	printf("usage: sampan %s\n\n%s\n\n", set->usage, set->about);
-	for (size_t i = 0; i < nrows; i++)
-		if (i < set->n || applies(set, &rows[i]))
-			help_row(&rows[i]);
+	for (size_t i = 0; i < count(); i++)
+		if (i < set->n || applies(set, row_at(i)))
+			help_row(opt_at(i)->text, letter_at(i));
 	exit(0);
 }
 
@@ -130,11 +140,19 @@ struct cursor {
 	char **argv;
 };
 
-static const struct row *find(char letter, const char *name, size_t n)
+static const struct row *find_long(const char *name, size_t n)
 {
-	for (const struct row *r = rows; r < rows + nrows; r++)
-		if (name ? strlen(r->name) == n && strncmp(r->name, name, n) == 0 : r->letter == letter)
-			return r;
+	for (size_t i = 0; i < count(); i++)
+		if (strlen(row_at(i)->name) == n && strncmp(row_at(i)->name, name, n) == 0)
+			return row_at(i);
+	return NULL;
+}
+
+static const struct row *find_short(char letter)
+{
+	for (size_t i = 0; i < count(); i++)
+		if (letter_at(i) == letter)
+			return row_at(i);
 	return NULL;
 }
 
@@ -164,7 +182,7 @@ static const char *next_word(struct cursor *c, const struct row *r)
 
 _Noreturn static void unknown_long(const char *word)
 {
-	const char *near = nearest(word, &rows[0].name, nrows, sizeof(rows[0]));
+	const char *near = nearest(word, &rows[0].name, count(), sizeof(rows[0]));
 
 	err_plain("usage");
 	if (near)
@@ -175,7 +193,7 @@ _Noreturn static void unknown_long(const char *word)
 static void long_option(struct cursor *c, char *word)
 {
 	size_t n = strcspn(word, "=");
-	const struct row *r = find('\0', word, n);
+	const struct row *r = find_long(word, n);
 
 	if (!r) {
 		word[n] = '\0';
@@ -189,7 +207,7 @@ static void long_option(struct cursor *c, char *word)
 static void short_options(struct cursor *c, const char *letters)
 {
 	while (*letters) {
-		const struct row *r = find(*letters, NULL, 0);
+		const struct row *r = find_short(*letters);
 
 		if (!r)
 			usage_error("unknown option -%c", *letters);
@@ -233,8 +251,7 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 	struct cursor c = { .set = set, .argc = argc, .at = 1, .argv = argv };
 	struct args a = { .rest = argv };
 
-	read_rows(set->opts, set->n);           /* first, for the letters of a command's own count */
-	read_rows(common_opts, ARRAY_SIZE(common_opts));
+	own = set;
 	while (c.at < argc && one_word(&c, &a))
 		;
 	while (c.at < argc)

@@ -19,13 +19,14 @@ struct list {                           /* of an option that may be given severa
 };
 
 /*
- * "-x, --word=WHAT  the help": without the letter only the word, without WHAT a bool, with
- * WHAT a string, with WHAT... a struct list; without the help it is accepted and not shown.
+ * "-x, --word=WHAT", "the help": without the letter only the word, without WHAT a bool, with
+ * WHAT a string, with WHAT... a struct list; with "" for help it is accepted and not shown.
  */
 struct opt {
 	const char *text;
 	void *to;                       /* NULL: accepted as in LXC, without effect */
 };
+#define OPT(word, help) word "\0" help
 
 struct optset {
 	const char *usage, *about;

@@ -251,12 +251,12 @@ static void drop(const char *name, bool json, bool first)
 int cmd_snapshot(int argc, char **argv)
 {
 	static const struct opt opts[] = {
-		{ "-L, --list  list them", &want.list },
-		{ "-C, --showcomments  -L: with their comments", &want.comments },
-		{ "-c, --comment=FILE  keep the text of FILE with it", &want.comment },
-		{ "-r, --restore=SNAP  come back to it, or make NEWNAME of it", &want.restore },
-		{ "-N, --newname=NEWNAME  -r: a new container instead", &want.newname },
-		{ "-d, --destroy=SNAP  delete it, ALL: all of them", &want.destroy },
+		{ OPT("-L, --list", "list them"), &want.list },
+		{ OPT("-C, --showcomments", "-L: with their comments"), &want.comments },
+		{ OPT("-c, --comment=FILE", "keep the text of FILE with it"), &want.comment },
+		{ OPT("-r, --restore=SNAP", "come back to it, or make NEWNAME of it"), &want.restore },
+		{ OPT("-N, --newname=NEWNAME", "-r: a new container instead"), &want.newname },
+		{ OPT("-d, --destroy=SNAP", "delete it, ALL: all of them"), &want.destroy },
 	};
 	static const struct optset set = {
 		"snapshot [-n] NAME [-c FILE | -L [-C] | -r SNAP [-N NEWNAME] | -d SNAP]",

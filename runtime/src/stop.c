@@ -124,12 +124,12 @@ int cmd_stop(int argc, char **argv)
 	static struct stop_how how;
 	static const char *timeout;
 	static const struct opt opts[] = {
-		{ "-k, --kill  kill at once instead of asking to halt", &how.kill },
-		{ "-r, --reboot  let its init restart it", &how.reboot },
-		{ "-W, --nowait  do not wait for the end", &how.nowait },
-		{ "-t, --timeout=SECONDS  time to halt before it is killed (60)", &timeout },
-		{ "--nokill  do not kill it then", &how.nokill },
-		{ "--nolock", NULL },
+		{ OPT("-k, --kill", "kill at once instead of asking to halt"), &how.kill },
+		{ OPT("-r, --reboot", "let its init restart it"), &how.reboot },
+		{ OPT("-W, --nowait", "do not wait for the end"), &how.nowait },
+		{ OPT("-t, --timeout=SECONDS", "time to halt before it is killed (60)"), &timeout },
+		{ OPT("--nokill", "do not kill it then"), &how.nokill },
+		{ OPT("--nolock", ""), NULL },
 	};
 	static const struct optset set = {
 		"stop [-n] NAME [-k | -r | -W] [-t SECONDS]",

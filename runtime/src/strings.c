@@ -61,7 +61,10 @@ void *memchr(const void *bytes, int c, size_t n)
 
 char *strchr(const char *s, int c)
 {
-	return memchr(s, c, strlen(s) + 1);
+	while (*s != (char)c)
+		if (*s++ == '\0')
+			return NULL;
+	return (char *)s;
 }
 
 char *strrchr(const char *s, int c)

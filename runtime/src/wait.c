@@ -74,8 +74,8 @@ int cmd_wait(int argc, char **argv)
 {
 	static const char *states, *timeout;
 	static const struct opt opts[] = {
-		{ "-s, --state=STATE|STATE  states to wait for", &states },
-		{ "-t, --timeout=SECONDS  give up then, with exit code 1", &timeout },
+		{ OPT("-s, --state=STATE|STATE", "states to wait for"), &states },
+		{ OPT("-t, --timeout=SECONDS", "give up then, with exit code 1"), &timeout },
 	};
 	static const struct optset set = {
 		"wait [-n] NAME -s STATE|STATE [-t SECONDS]",
@@ -126,8 +126,8 @@ int cmd_monitor(int argc, char **argv)
 {
 	static bool quit, all;
 	static const struct opt opts[] = {
-		{ "-a, --all  devices that come and go and kills for want of memory, too", &all },
-		{ "-Q, --quit  accepted; there is no daemon to end", &quit },
+		{ OPT("-a, --all", "devices that come and go and kills for want of memory, too"), &all },
+		{ OPT("-Q, --quit", "accepted; there is no daemon to end"), &quit },
 	};
 	static const struct optset set = {
 		"monitor [-n NAME] [-a] [--json]",

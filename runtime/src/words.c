@@ -28,8 +28,9 @@ int name_index(const char *names, const char *name)
 
 const char *word_at(const char *words, unsigned index)
 {
-	while (index-- > 0)
-		words += strlen(words) + 1;
+	for (; index > 0; words++)
+		if (*words == '\0')
+			index--;
 	return words;
 }
 

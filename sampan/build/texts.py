@@ -50,13 +50,14 @@ FORMATS = {
     "json_field": 0,
     "snprintf": 2,
     "sprintf": 1,
+    "OPT": 0,
 }
 #: What the compiler would put in the place of these functions does not know packed texts.
 CFLAGS = " ".join(f"-fno-builtin-{name}" for name in ("printf", "fprintf", "sprintf", "snprintf", "puts", "fputs"))
 #: Tables whose texts, unlike their words, are only printed.
-TABLES = ("opt", "optset", "verb", "row", "START_OPTS", "error_texts", "key_text")
-#: What stands before the name of one: `struct opt table[] = {`, `#define START_OPTS`, `char error_texts[] =`.
-OPENERS = ("struct", "define", "char")
+TABLES = ("optset", "verb", "row", "error_texts", "key_text")
+#: What stands before the name of one: `struct verb table[] = {`, `char error_texts[] =`.
+OPENERS = ("struct", "char")
 #: Bytes that stand for others, in the order they are given away: what is not ASCII, then control characters.
 CODES = (*range(0x80, 0x100), *(code for code in range(1, 0x20) if code not in b"\t\n\r"))
 #: The last one stands for a phrase, the others for pairs.

@@ -55,14 +55,15 @@ def quoted(source: str) -> list[str]:
         ('return n ? "must be a number" : "word";', ["must be a number"]),
         ('*why = "is too long"; name = "not a text";', ["is too long"]),
         (
-            'static const struct opt o[] = { { \'f\', "file", "FILE...", &f, "read a FILE" } }; x = "a b";',
-            ["read a FILE"],
+            'static const struct opt o[] = { { OPT("-f, --file=FILE...", "read a FILE"), &f } }; x = "a b";',
+            ["-f, --file=FILE...", "read a FILE"],
         ),
         ('/* err_set("in a comment") */ // err_set("and this")', []),
         ('c = \'"\'; err_set("after a quote");', ["after a quote"]),
         ('#include "a b.h"\nerr_hint("say \\"so\\"");', ['say \\"so\\"']),
         ('strcmp(word, "two words"); f("x y");', []),
-        ('#define START_OPTS { \'d\', "daemon", NULL, &d, "run so" }', ["run so"]),
+        ('#define START_OPTS { OPT("-d, --daemon", "run so"), &d }', ["-d, --daemon", "run so"]),
+        ('struct verb { "ls", run, "say which" };', ["say which"]),
         ('static const char error_texts[] = "No error\\0Not permitted\\0";', ["No error\\0Not permitted\\0"]),
     ],
 )
