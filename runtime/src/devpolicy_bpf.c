@@ -205,22 +205,6 @@ static int attach(int cgfd, int program, int old)
 	return -1;
 }
 
-static int program_id(int program, uint32_t *id)
-{
-	struct bpf_prog_info info;
-	union bpf_attr attr;
-
-	memset(&info, 0, sizeof(info));
-	memset(&attr, 0, sizeof(attr));
-	attr.info.bpf_fd = (uint32_t)program;
-	attr.info.info_len = sizeof(info);
-	attr.info.info = address(&info);
-	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) < 0)
-		return err_set("ask for the device program's id");
-	*id = info.id;
-	return 0;
-}
-
 static int query(int cgfd, uint32_t *ids, unsigned n, union bpf_attr *attr)
 {
 	memset(attr, 0, sizeof(*attr));
@@ -233,17 +217,16 @@ static int query(int cgfd, uint32_t *ids, unsigned n, union bpf_attr *attr)
 	return 0;
 }
 
-/* Exactly our program, in the mode asked for, and no other in this group. */
-static int check(int cgfd, int program)
+/* One that was attached is among them: it is the only one, in the mode asked for. */
+static int check(int cgfd)
 {
-	uint32_t id = 0, ids[4] = { 0 };
+	uint32_t ids[4] = { 0 };
 	union bpf_attr attr;
 
-	if (program_id(program, &id) < 0 || query(cgfd, ids, ARRAY_SIZE(ids), &attr) < 0)
+	if (query(cgfd, ids, ARRAY_SIZE(ids), &attr) < 0)
 		return -1;
-	if (attr.query.prog_cnt != 1 || ids[0] != id)
-		return err_plain("the cgroup has %u device programs, the first %u, instead of ours, %u",
-				 attr.query.prog_cnt, ids[0], id);
+	if (attr.query.prog_cnt != 1)
+		return err_plain("the cgroup has %u device programs instead of ours alone", attr.query.prog_cnt);
 	if (attr.query.attach_flags != BPF_F_ALLOW_MULTI)
 		return err_plain("the device program is attached with flags %u instead of %u",
 				 attr.query.attach_flags, BPF_F_ALLOW_MULTI);
@@ -260,7 +243,7 @@ int devpolicy_bpf_load(const struct dev_rules *r)
 
 int devpolicy_bpf(int cgfd, int program)
 {
-	return attach(cgfd, program, -1) < 0 ? -1 : check(cgfd, program);
+	return attach(cgfd, program, -1) < 0 ? -1 : check(cgfd);
 }
 
 int devpolicy_bpf_change(int cgfd, const struct dev_rules *r)
@@ -281,5 +264,5 @@ int devpolicy_bpf_change(int cgfd, const struct dev_rules *r)
 			return err_set("open the device program in force");
 	}
 	program = devpolicy_bpf_load(r);
-	return program < 0 || attach(cgfd, program, old) < 0 ? -1 : check(cgfd, program);
+	return program < 0 || attach(cgfd, program, old) < 0 ? -1 : check(cgfd);
 }
