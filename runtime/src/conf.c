@@ -189,7 +189,16 @@ static void add_defines(struct load *l)
 	}
 }
 
-_Alignas(4096) struct conf own_conf;     /* whole pages, which a start gives back */
+/*
+ * Whole pages, which a start gives back. As nothing has a larger alignment, all variables begin
+ * with a page: kernels before 6.7 load no part of a program right that is all zero and does not.
+ */
+#ifdef __aarch64__
+_Alignas(65536)
+#else
+_Alignas(4096)
+#endif
+struct conf own_conf;
 
 int conf_load(struct conf *c, const char *file, conf_sink *sink, void *arg)
 {

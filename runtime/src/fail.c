@@ -2,10 +2,11 @@
 /* How every command gives up. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include "sampan.h"
 
-static int own_failure = 1;
+static int own_failure;
 
 void fail_code(int code)
 {
@@ -14,7 +15,7 @@ void fail_code(int code)
 
 void fail(void)
 {
-	die(own_failure);
+	die(own_failure ? own_failure : EXIT_FAILURE);
 }
 
 uid_t own_uid(void)

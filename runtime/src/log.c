@@ -13,7 +13,7 @@
 static struct {
 	int fd, syslog;                 /* -1: not used */
 	int level, facility;            /* level -1: not said */
-} out = { -1, -1, -1, 0 };
+} out;
 
 static void to_syslog(int level, const char *text)
 {
@@ -59,7 +59,7 @@ void log_say(enum log_level level, const char *fmt, ...)
 	char text[1200];
 	va_list ap;
 
-	if (out.fd < 0 && out.syslog < 0)
+	if (!err_note)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -77,6 +77,7 @@ static int open_file(const char *file)
 
 void log_options(const char *file, const char *level)
 {
+	out.fd = out.syslog = out.level = -1;
 	if (level && (out.level = log_level_number(level)) < 0)
 		usage_error("-l %s: not one of TRACE DEBUG INFO NOTICE WARN ERROR CRIT ALERT FATAL", level);
 	if (file && open_file(file) < 0)

@@ -80,7 +80,7 @@ void state_remove(const char *name)
 		remove_dir(root, dir, name);
 }
 
-static int claimed = -1;                /* the root, from a claim until this process ends */
+static int claimed;                     /* the root, from a claim until this process ends */
 
 void state_release(int dir, const char *name)
 {

@@ -40,6 +40,10 @@ OPTIONS_OF = {
     "armelf_linux_eabi": OUTLINE + PROMOTE,
 }
 
+#: One part that runs and one of variables: fewer to map, and to copy by a fork. Nothing is relocated,
+#: so nothing would ever be made read-only after that; and nobody reads the table of sections.
+LAYOUT = ("-z", "nosectionheader", "-z", "norelro", "--no-rosegment", "--no-eh-frame-hdr")
+
 
 def link_command(driver: Sequence[str], zig: str, objects: Sequence[str], out: str) -> list[str]:
     """The command of zig's linker for `objects`; SampanError when the driver does not show one."""
@@ -74,6 +78,20 @@ def small_first(program: Path) -> list[str]:
     return [name for size, name in sorted(found) if size]
 
 
+def trim(program: Path) -> None:
+    """Cut off what is behind the last byte to be loaded: the place that a linker leaves for zeros."""
+    with program.open("r+b") as file:
+        elf = ELFFile(file)
+        end = 0
+        for number, part in enumerate(elf.iter_segments()):
+            end = max(end, part["p_filesz"] and part["p_offset"] + part["p_filesz"])
+            if part["p_type"] == "PT_LOAD" and not part["p_filesz"]:
+                part.header["p_offset"] = 0
+                file.seek(elf["e_phoff"] + number * elf["e_phentsize"])
+                file.write(elf.structs.Elf_Phdr.build(part.header))
+        file.truncate(end)
+
+
 def link(driver: Sequence[str], objects: Sequence[str], out: str) -> None:
     """Link `objects` into `out`, without symbols and the table of sections, which nothing reads."""
     with tempfile.TemporaryDirectory(prefix="sampan-link-") as folder:
@@ -82,8 +100,9 @@ def link(driver: Sequence[str], objects: Sequence[str], out: str) -> None:
         # In the draft's order large tables may lie between code and what it addresses; only its sizes are read.
         run([*(word for word in command if word != "-s"), "--noinhibit-exec"], env=toolchain.env())
         order.write_text("".join(f"{name}\n" for name in small_first(draft)), encoding="ascii")
-        last = ["-z", "nosectionheader", f"--symbol-ordering-file={order}", "--no-warn-symbol-ordering"]
+        last = [*LAYOUT, f"--symbol-ordering-file={order}", "--no-warn-symbol-ordering"]
         run([*command, *last, "-o", out], env=toolchain.env())
+        trim(Path(out))
 
 
 def _parser() -> argparse.ArgumentParser:
