@@ -7,10 +7,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -69,22 +67,21 @@ static int make_root(struct start *s, int root)
 	return 0;
 }
 
-static int lo_up(void)
+/* Tells the parent that all is there, and gives it what it needs to bring lo up. */
+static int report(const struct start *s, int sync)
 {
-	struct ifreq r = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own = s->conf->spaces & CLONE_NEWNET;
+	int net = own ? socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;     /* closed by exec */
 
-	if (fd < 0)
-		return errno == EAFNOSUPPORT ? 0 : err_set("open a socket");
-	r.ifr_flags = IFF_UP | IFF_RUNNING;
-	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? err_set("bring lo up") : 0;
+	if (own && net < 0 && errno != EAFNOSUPPORT)
+		return err_set("open a socket");
+	return sync_ready(sync, &s->ptys, net);
 }
 
 static int identify(const struct conf *c)
 {
-	if (c->utsname && c->spaces & CLONE_NEWUTS && sethostname(c->utsname, strlen(c->utsname)) < 0)
-		return err_set("set the host name %s", c->utsname);
-	return c->spaces & CLONE_NEWNET ? lo_up() : 0;
+	return c->utsname && c->spaces & CLONE_NEWUTS && sethostname(c->utsname, strlen(c->utsname)) < 0 ?
+	       err_set("set the host name %s", c->utsname) : 0;
 }
 
 /* Terminals of the caller are replaced, so that no byte can be pushed into them. */
@@ -146,7 +143,7 @@ static int steps(struct start *s, int sync)
 	umask(0);
 	if ((c->spaces & CLONE_NEWUSER && own_user(s, &root) < 0) || stage_mount(HOOK_PRE_MOUNT, -1) < 0 ||
 	    (root < 0 && (root = root_prepare(s->ctr, s->conf, s->app, s->statedir)) < 0) ||
-	    make_root(s, root) < 0 || set_stdio(s) < 0 || sync_ready(sync, &s->ptys) < 0)
+	    make_root(s, root) < 0 || set_stdio(s) < 0 || report(s, sync) < 0)
 		return -1;
 	times_mark("ready");
 	/* Host files must have been opened by now: behind the pivot they are gone. */

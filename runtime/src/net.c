@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include "hooks.h"
 #include "net.h"
 #include "path.h"
@@ -90,4 +91,16 @@ int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st)
 	j.host = host;
 	j.in = in;
 	return make_all(&j, pid, statedir, st);
+}
+
+int net_lo_up(int *socket)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int rc = *socket < 0 ? 0 : ioctl(*socket, SIOCSIFFLAGS, &r);
+
+	if (rc < 0)
+		err_set("bring lo up");
+	close_fd(socket);
+	*socket = -1;
+	return rc < 0 ? -1 : 0;
 }

@@ -37,6 +37,9 @@ struct nic_job {                        /* one lxc.net.N while it is made */
  */
 int net_make(const struct conf *conf, pid_t pid, int statedir, struct state *st);
 
+/* By a socket of the network, which is closed; -1: there is none, and nothing to do. */
+int net_lo_up(int *socket);
+
 /* ---- between the files of the network */
 
 /* Sets the error: "FILE:LINE: lxc.net.N: WHAT NAME: errno". -1 */

@@ -119,7 +119,7 @@ int stage_inside(struct start *s, int sync)
 
 	if (!stages_late())
 		return 0;
-	if (sync_ready(sync, &sent) < 0)
+	if (sync_ready(sync, &sent, -1) < 0)
 		return -1;
 	s->ignored = sync_wait(sync);
 	return hooks_run(HOOK_START, &more);

@@ -163,9 +163,14 @@ static int prepare(struct start *s)
 	return 0;
 }
 
+static int hear(struct start *s)
+{
+	return sync_hear(s->sync, &s->ptys, &s->net, &s->failure);
+}
+
 static int hear_late(struct start *s)
 {
-	int rc = stages_late() ? sync_hear(s->sync, &s->ptys, &s->failure) : 1;
+	int rc = stages_late() ? hear(s) : 1;
 
 	return rc == 1 ? 0 : rc < 0 ? -1 : died_silently();
 }
@@ -179,11 +184,11 @@ static int let_go(struct start *s)
 		return -1;
 	if (s->pin < 0)
 		s->pin = root_pin(s->conf);
-	rc = sync_hear(s->sync, &s->ptys, &s->failure);
+	rc = hear(s);
 	if (rc != 1)
 		return rc < 0 ? -1 : died_silently();
 	times_mark("ready");
-	if (enforce(s) < 0)
+	if (enforce(s) < 0 || net_lo_up(&s->net) < 0)
 		return -1;
 	if (hear_late(s) < 0 || stage_host(s) < 0)
 		return -1;
@@ -191,9 +196,9 @@ static int let_go(struct start *s)
 		if (errno != EPIPE && errno != ECONNRESET)      /* it waits, and would for ever */
 			return err_set("let the first process go on");
 		/* it has failed meanwhile, and said why */
-		return sync_hear(s->sync, &s->ptys, &s->failure) < 0 ? -1 : died_silently();
+		return hear(s) < 0 ? -1 : died_silently();
 	}
-	rc = sync_hear(s->sync, &s->ptys, &s->failure); /* closed by exec */
+	rc = hear(s);                   /* closed by exec */
 	times_mark("running");
 	return rc < 0 || restart_late() ? -1 : set_state(s, ST_RUNNING);
 }

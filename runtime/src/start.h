@@ -38,6 +38,7 @@ struct start {
 	int sig_stop;                   /* of lxc.signal.stop, or 0 */
 	int spaces[NS_FDS];             /* of a container with stop hooks, else -1 */
 	int statedir, sync, sync_child, socket;
+	int net;                        /* a socket of the new network, to bring lo up with, or -1 */
 	int tree;                       /* of the root, when there is a user namespace, or -1 */
 	int file;                       /* the state file, for its digit */
 	int uevents;                    /* netlink, when its list names devices, or -1 */

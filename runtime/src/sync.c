@@ -12,6 +12,7 @@ struct message {
 	char kind;                      /* 'R' ready, with ptys; 'G' go; 'E' error */
 	int code;                       /* of an error its exit code; of 'G' the signals the caller ignored */
 	bool console;                   /* the first two descriptors are its master and slave */
+	bool net;                       /* the last one is a socket of the network */
 	char text[1100], hint[600];     /* of an error alone */
 };
 
@@ -29,10 +30,10 @@ void sync_fail(int sync, int code)
 	_exit(code);
 }
 
-int sync_ready(int sync, const struct ptys *ptys)
+int sync_ready(int sync, const struct ptys *ptys, int net)
 {
 	struct message m;
-	int fds[TTYS_MAX + 2];
+	int fds[TTYS_MAX + 3];
 	size_t n = 0;
 
 	memset(&m, 0, SHORT);
@@ -44,6 +45,9 @@ int sync_ready(int sync, const struct ptys *ptys)
 	}
 	for (unsigned i = 0; i < ptys->nttys; i++)
 		fds[n++] = ptys->tty[i];
+	m.net = net >= 0;
+	if (m.net)
+		fds[n++] = net;
 	return fds_send(sync, &m, SHORT, fds, n) < 0 ? err_set("report to the supervisor") : 0;
 }
 
@@ -76,7 +80,7 @@ static void take_ptys(struct ptys *ptys, bool console, const int *fds, size_t n)
 		ptys->tty[ptys->nttys++] = fds[i++];
 }
 
-int sync_hear(int sync, struct ptys *ptys, int *code)
+int sync_hear(int sync, struct ptys *ptys, int *net, int *code)
 {
 	int fds[FDS_MAX];
 	struct message m;
@@ -97,6 +101,7 @@ int sync_hear(int sync, struct ptys *ptys, int *code)
 		*code = m.code;
 		return -1;
 	}
+	*net = m.net && nfds > 0 ? fds[--nfds] : -1;
 	take_ptys(ptys, m.console, fds, nfds);
 	return 1;
 }

@@ -54,19 +54,19 @@ static int make_root(struct start *s, struct ptys *made)
 static int root_tree(struct start *s)
 {
 	struct ptys made = { .console = -1 };
-	int pair[2], code, rc;
+	int pair[2], net, code, rc;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set("socketpair");
 	pid = sys_fork();
 	if (pid == 0) {
-		if (make_root(s, &made) < 0 || sync_ready(pair[1], &made) < 0)
+		if (make_root(s, &made) < 0 || sync_ready(pair[1], &made, -1) < 0)
 			sync_fail(pair[1], EXIT_OWN);
 		_exit(0);
 	}
 	close(pair[1]);
-	rc = pid < 0 ? err_set("fork") : sync_hear(pair[0], &made, &code);
+	rc = pid < 0 ? err_set("fork") : sync_hear(pair[0], &made, &net, &code);
 	close(pair[0]);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
