@@ -114,17 +114,13 @@ int tcflush(int fd, int queue)
 	return call_ioctl(fd, TCFLSH, (uintptr_t)queue);
 }
 
-/* What is mapped is memory alone, or a file from its beginning. */
 void *mmap(void *at, size_t size, int rights, int flags, int fd, off_t from)
 {
 #ifdef SYS_mmap2
-	enum { NUMBER = SYS_mmap2 };
+	return (void *)syscall(SYS_mmap2, at, size, rights, flags, fd, (long)(from / 4096));
 #else
-	enum { NUMBER = SYS_mmap };
+	return (void *)syscall(SYS_mmap, at, size, rights, flags, fd, (long)from);
 #endif
-
-	(void)from;
-	return (void *)syscall(NUMBER, at, size, rights, flags, fd, 0L);
 }
 
 /* ---- sockets -------------------------------------------------------------------- */

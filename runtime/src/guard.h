@@ -2,12 +2,26 @@
 #ifndef SAMPAN_GUARD_H
 #define SAMPAN_GUARD_H
 
+/* The lowest descriptor that is not one of stdio. */
+enum { FIRST_FD = 3 };
+
 /*
- * A container's root can open /proc/PID/exe of whatever enters it, and write to it
- * once it is not running any more (CVE-2019-5736). So commands that enter run from a
- * mount or a copy that cannot be written: this returns at once if that is so, else it
- * executes the binary again from a read-only clone of its mount, or a sealed copy.
+ * A container's root can open /proc/PID/exe of whatever enters it, and write to it once it
+ * is not running any more (CVE-2019-5736). So commands that enter run from a read-only clone
+ * of the binary's mount, or from a sealed copy; this makes it so, if it is not so by itself.
+ * The descriptors from the number returned on are the caller's, to be closed.
  */
-void guard_self(char **argv);
+int guard_self(char **argv);
+
+/*
+ * The clone may still be open then, as FIRST_FD. Closing it waits for all processors (an RCU
+ * grace period), unless the new process of a start puts it into its own mount namespace with
+ * guard_child(), from where it goes with the old root. As long as the clone is somewhere its
+ * flags can be changed by who reaches it: before anything of a container runs each process
+ * that has it must call guard_done(), which closes it or does nothing.
+ */
+void guard_child(void);
+void guard_done(void);
+void guard_done_with(int fd);           /* and closes `fd`, by one call where they are neighbours */
 
 #endif

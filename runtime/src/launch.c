@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include "guard.h"
 #include "launch.h"
 #include "opts.h"
 #include "start.h"
@@ -44,7 +45,7 @@ static void remove_pid(void)
 		unlink(pidfile);
 }
 
-static int waiting = -1;                /* the pipe of the process that waits for RUNNING */
+static int waiting;                     /* the pipe of the process that waits for RUNNING */
 
 static void now_running(struct start *s)
 {
@@ -55,7 +56,6 @@ static void now_running(struct start *s)
 		dup2(null, fd);
 	(void)!write(waiting, "r", 1);
 	close(waiting);
-	waiting = -1;
 }
 
 /* The child is the supervisor; this process returns when the container runs. */
@@ -65,6 +65,7 @@ static int daemonise(struct start *s)
 	char byte = 0;
 	pid_t pid;
 
+	guard_done();                   /* this process would hold it while the container runs */
 	if (pipe2(pipefd, O_CLOEXEC) < 0 || (pid = sys_fork()) < 0) {
 		err_set("fork");
 		fail();
@@ -190,23 +191,23 @@ static int start(bool app, const struct optset *set, int argc, char **argv)
 }
 
 #define START_OPTS \
-	{ "-d, --daemon  run in the background", &said.daemon }, \
-	{ "-f, --rcfile=FILE  read FILE instead of LXCPATH/NAME/config", &said.file }, \
-	{ "-s, --define=KEY=VALUE...  a line behind those of the configuration", &said.defines }, \
-	{ "-p, --pidfile=FILE  where the supervisor's pid is written", &said.pidfile }, \
-	{ "-L, --console-log=FILE  lxc.console.logfile", &said.console_log }, \
-	{ "-c, --console=FILE  lxc.console.path", &said.console }, \
-	{ "--share-net=NAME|PID  join its network; also --share-ipc, -uts, -pid", &said.share[0] }, \
-	{ "--share-ipc=NAME|PID", &said.share[1] }, \
-	{ "--share-uts=NAME|PID", &said.share[2] }, \
-	{ "--share-pid=NAME|PID", &said.share[3] }, \
-	{ "-C, --close-all-fds", NULL }
+	{ OPT("-d, --daemon", "run in the background"), &said.daemon }, \
+	{ OPT("-f, --rcfile=FILE", "read FILE instead of LXCPATH/NAME/config"), &said.file }, \
+	{ OPT("-s, --define=KEY=VALUE...", "a line behind those of the configuration"), &said.defines }, \
+	{ OPT("-p, --pidfile=FILE", "where the supervisor's pid is written"), &said.pidfile }, \
+	{ OPT("-L, --console-log=FILE", "lxc.console.logfile"), &said.console_log }, \
+	{ OPT("-c, --console=FILE", "lxc.console.path"), &said.console }, \
+	{ OPT("--share-net=NAME|PID", "join its network; also --share-ipc, -uts, -pid"), &said.share[0] }, \
+	{ OPT("--share-ipc=NAME|PID", ""), &said.share[1] }, \
+	{ OPT("--share-uts=NAME|PID", ""), &said.share[2] }, \
+	{ OPT("--share-pid=NAME|PID", ""), &said.share[3] }, \
+	{ OPT("-C, --close-all-fds", ""), NULL }
 
 int cmd_start(int argc, char **argv)
 {
 	static const struct opt opts[] = {
 		START_OPTS,
-		{ "-F, --foreground  stay, with the console on this terminal", &said.foreground },
+		{ OPT("-F, --foreground", "stay, with the console on this terminal"), &said.foreground },
 	};
 	static const struct optset set = {
 		"start [-n] NAME [-F] [-f FILE] [-s KEY=VALUE] [-- COMMAND...]",
@@ -222,8 +223,8 @@ int cmd_execute(int argc, char **argv)
 {
 	static const struct opt opts[] = {
 		START_OPTS,
-		{ "-u, --uid=UID  lxc.init.uid", &said.uid },
-		{ "-g, --gid=GID  lxc.init.gid", &said.gid },
+		{ OPT("-u, --uid=UID", "lxc.init.uid"), &said.uid },
+		{ OPT("-g, --gid=GID", "lxc.init.gid"), &said.gid },
 	};
 	static const struct optset set = {
 		"execute [-n] NAME [-d] [-f FILE] [--] COMMAND [ARG...]",

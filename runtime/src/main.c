@@ -54,6 +54,14 @@ static void help(FILE *out)
 	fputs("\n'sampan VERB --help' shows the options of a verb.\n", out);
 }
 
+/* What the caller had open must not reach a container. */
+static void enter(bool alone)
+{
+	close_from(own_uid() == 0 ? guard_self(own_argv) : FIRST_FD, false);
+	if (!alone)             /* others start it, or it is running already */
+		guard_done();
+}
+
 static int run(const char *name, int argc, char **argv)
 {
 	const char *near;
@@ -63,11 +71,8 @@ static int run(const char *name, int argc, char **argv)
 			fail_code(verbs[i].failure);
 			feat_init();
 			/* Before the options are read, which moves the words around. */
-			if (verbs[i].enters && own_uid() == 0)
-				guard_self(own_argv);
-			/* What the caller had open must not reach a container. */
 			if (verbs[i].enters)
-				close_from(3, false);
+				enter(verbs[i].run == cmd_execute);
 			return verbs[i].run(argc, argv);
 		}
 	}

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include "dev.h"
+#include "guard.h"
 #include "ids.h"
 #include "layers.h"
 #include "mount.h"
@@ -92,6 +93,7 @@ int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedi
 	/* Slave, not private: what is mounted or unmounted on the host later still arrives. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_set("cut mount propagation to the host");
+	guard_child();
 	if (!conf->rootfs) {
 		root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return root < 0 ? err_set("open /") : take_fd(&root);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include "child.h"
 #include "feat.h"
+#include "guard.h"
 #include "spaces.h"
 #include "spawn.h"
 #include "sys.h"
@@ -17,8 +18,8 @@ int spawn_prepare(struct start *s)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set("socketpair");
-	s->sync = pair[0];
-	s->sync_child = pair[1];
+	s->sync_child = pair[0];        /* right above the guard's, to be closed with it */
+	s->sync = pair[1];
 	return 0;
 }
 
@@ -56,10 +57,14 @@ int spawn(struct start *s)
 	if (userns_prepare(s) < 0)
 		return -1;
 	rc = spaces_enter(s->conf, home);
+	if (!(s->conf->spaces & CLONE_NEWPID))          /* others see the new process at once */
+		guard_done();
 	s->pid = rc < 0 ? -1 : clone_child(s);
-	if (s->pid == 0)        /* its own end takes the place of ours */
-		child_main(s, dup3(s->sync_child, s->sync, O_CLOEXEC));
-	close(s->sync_child);
+	if (s->pid == 0) {
+		close(s->sync);         /* or it would not hear of our end */
+		child_main(s, s->sync_child);
+	}
+	guard_done_with(s->sync_child);
 	if (s->pid < 0 && rc == 0) {
 		err_set("make the namespaces");
 		if (errno == EINVAL)

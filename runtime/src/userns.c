@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "feat.h"
+#include "guard.h"
 #include "knobs.h"
 #include "mount.h"
 #include "path.h"
@@ -94,6 +95,7 @@ int userns_prepare(struct start *s)
 			idmap = c->mount[i].idmap;
 		return idmap ? err_plain("idmap=%s: lxc.idmap is missing", idmap) : 0;
 	}
+	guard_done();           /* mounts of the host's cannot be put into its namespace as a rule */
 	for (unsigned i = 0; i < c->nmounts; i++) {
 		struct conf_mount *m = &c->mount[i];
 		bool ours = m->flags & MS_BIND && !m->relative;

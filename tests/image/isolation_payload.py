@@ -10,7 +10,10 @@ import subprocess
 from pathlib import Path
 
 from isolation_files import shell
-from runtime_lab import CGROUPS, Lab, wait_for
+from runtime_lab import CGROUPS, RUNTIME, Lab, wait_for
+from runtime_tools import compiler
+
+from sampan.core.run import run
 
 JOIN_SESSION_KEYRING, SETPERM = 1, 5
 POSSESSOR_ONLY = 0x3F000000
@@ -48,6 +51,17 @@ def own_binary_is_readonly(lab: Lab) -> None:
     readonly = bool(os.statvfs(exe).f_flag & os.ST_RDONLY)
     lab.ok("stop", "-k", name)
     assert sealed or readonly
+
+
+def own_binary_cannot_be_unlocked(lab: Lab) -> None:
+    """What runs inside first, a start hook, and the payload: neither finds a way to write, by no file that PID 1 maps."""
+    name = lab.make("unlock", "lxc.hook.start = /bin/unlock")
+    out = lab.root(name) / "bin/unlock"
+    run([compiler(), "-O1", "-static", "-D_GNU_SOURCE", RUNTIME / "tests/unlock.c", "-o", out])
+    lab.ok("execute", name, "--", "/bin/unlock")
+    said = (lab.root(name) / "said").read_text().splitlines()
+    assert [line.split()[0] for line in said] == ["tried", "tried"], said
+    assert all(int(line.split()[1]) >= 2 for line in said), said  # the link, and the program's own pages
 
 
 def nobody_looks_into_pid_1(lab: Lab) -> None:

@@ -172,6 +172,12 @@ RULES = (
         (("guard.c", "bool safe = on_readonly_mount();", "bool safe = true;"),),
     ),
     Rule(
+        "own-binarys-mount",
+        "mount_setattr(2): who reaches a mount that is in no namespace but its own may change its flags",
+        payload.own_binary_cannot_be_unlocked,
+        (("guard.c", "if (held && syscall(", "if (0 && syscall("),),
+    ),
+    Rule(
         "pid-1-dumpable",
         "runc 2016-9962",
         payload.nobody_looks_into_pid_1,
