@@ -84,18 +84,21 @@ static bool map_part(const part_t *part, int file)
 	return mmap(start, size, prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)(part->p_offset - in_page)) != MAP_FAILED;
 }
 
+/* Behind the last of the words, which lie one behind the other. */
+static uintptr_t end_of(char **words, uintptr_t end)
+{
+	for (; *words; words++)
+		end = (uintptr_t)*words + strlen(*words) + 1;
+	return end;
+}
+
 /* What the kernel shall note again, as it noted it at exec; `program` is filled for the parts. */
 static void note_words(struct prctl_mm_map *program, char **argv)
 {
-	char *last = argv[0];
-
 	program->start_stack = (uintptr_t)(argv - 1);           /* the count lies before */
 	program->arg_start = (uintptr_t)argv[0];
-	for (; *argv; argv++)
-		last = *argv;
-	program->arg_end = program->env_start = program->env_end = (uintptr_t)last + strlen(last) + 1;
-	for (argv = environ; *argv; argv++)
-		program->env_end = (uintptr_t)*argv + strlen(*argv) + 1;
+	program->arg_end = program->env_start = end_of(argv, program->arg_start);
+	program->env_end = end_of(environ, program->env_start);
 }
 
 static void note_part(struct prctl_mm_map *program, const part_t *part)

@@ -54,7 +54,9 @@ class Injector:
 
     def _name(self, number: int, arg: str) -> str:
         name = self.numbers.get(number, str(number))
-        return f"prctl({arg})" if name == "prctl" else name  # one call that is many
+        if name == "mmap" and arg != "0":
+            return "mmap(at)"
+        return f"{name}({arg})" if name in ("prctl", "move_mount") else name  # one call that is many
 
     def run(self, lab: Lab, what: Sequence[str | int], verb: str, *words: str | Path) -> Done:
         """The verb with its `what` (see inject.c) done to it."""
