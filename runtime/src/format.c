@@ -18,8 +18,8 @@
 
 struct out {
 	FILE *file;                     /* or NULL: */
-	char *buf;                      /* or NULL, to count alone */
-	size_t size, used;              /* used: what there would be without the limit, or some more than it */
+	char *buf;
+	size_t size, used;              /* used: what there would be without the limit */
 };
 
 struct spec {
@@ -32,7 +32,7 @@ static void put(struct out *o, const char *text, size_t n)
 {
 	if (o->file)
 		fwrite(text, 1, n, o->file);
-	else if (o->buf && o->used < o->size)
+	else if (o->used < o->size)
 		memcpy(o->buf + o->used, text, n < o->size - o->used ? n : o->size - o->used);
 	o->used += n;
 }
@@ -42,7 +42,7 @@ extern const char __executable_start[], edata[];       /* by the linker: all tha
 /* A byte that no text has, beyond ASCII or a control character, may stand for two, or with the next for more. */
 static void put_packed(struct out *o, const unsigned char *text, size_t n)
 {
-	for (; n > 0 && o->used <= o->size; text++, n--) {
+	for (; n > 0; text++, n--) {
 		unsigned pair = *text ^ 0x80u;
 
 		if (*text == TEXT_PHRASE && n > 1) {
@@ -74,7 +74,7 @@ static void pad(struct out *o, char with, size_t n)
 /* How many bytes it is short of; a packed text is longer than it looks. */
 static size_t lacking(const char *text, size_t n, size_t width)
 {
-	struct out shown = { .size = width };
+	struct out shown = { .size = 0 };
 
 	if (width == 0)
 		return 0;
@@ -227,7 +227,7 @@ int sprintf(char *buf, const char *fmt, ...)
 
 static int to_file(FILE *file, const char *fmt, va_list ap)
 {
-	struct out o = { .file = file, .size = (size_t)-1 };
+	struct out o = { .file = file };
 
 	return run(&o, fmt, ap);
 }

@@ -82,7 +82,7 @@ static char letter_at(size_t at)
 {
 	char begin[3];
 
-	snprintf(begin, sizeof(begin), "%s", opt_at(at)->text);
+	snprintf(begin, sizeof(begin), "%.2s", opt_at(at)->text);
 	return begin[1] == '-' ? '\0' : begin[1];
 }
 
