@@ -205,31 +205,40 @@ static int hold(int clone)
 	return FIRST_FD + held;
 }
 
-/* As an exec by descriptor leaves a number for a name, the program says itself what it is. */
+/* By a link, or executed by descriptor, it has another name. */
 static void name_self(void)
 {
-	if (strncmp((const char *)getauxval(AT_EXECFN), "/dev/fd/", 8) == 0)
+	const char *file = (const char *)getauxval(AT_EXECFN);
+	const char *name = file ? strrchr(file, '/') : NULL;
+
+	if (!name || strcmp(name, "/sampan") != 0)
 		prctl(PR_SET_NAME, "sampan", 0, 0, 0);
+}
+
+/* Executes the binary again, or fails; returns when it is a sealed copy already. */
+static void run_again(int clone, char **argv)
+{
+	if (clone >= 0)
+		sys_execveat(clone, argv, environ);
+	if (run_copy(argv))
+		return;
+	err_set("protect the runtime's own binary from the container");
+	err_hint("put it on a read-only mount; a kernel since 3.17 needs no such help");
+	fail();
 }
 
 int guard_self(char **argv)
 {
-	bool safe = on_readonly_mount();
+	int first = FIRST_FD;
 
-	if (!safe) {
+	if (!on_readonly_mount()) {
 		int clone = readonly_clone();
 
 		if (clone >= 0 && become(open_path(O_RDONLY, "/proc/self/fd/%d", clone), argv))
-			return hold(clone);
-		if (clone >= 0)
-			sys_execveat(clone, argv, environ);
-		safe = run_copy(argv);
+			first = hold(clone);
+		else
+			run_again(clone, argv);
 	}
-	if (safe) {
-		name_self();
-		return FIRST_FD;
-	}
-	err_set("protect the runtime's own binary from the container");
-	err_hint("put it on a read-only mount; a kernel since 3.17 needs no such help");
-	fail();
+	name_self();
+	return first;
 }

@@ -64,6 +64,19 @@ def test_links_run_the_same_commands(lab: Lab) -> None:
     assert subprocess.run(words, env=lab.environment()).returncode == 6
 
 
+@pytest.mark.both_ways
+def test_the_supervisor_is_called_sampan_whatever_started_it(lab: Lab) -> None:
+    """By a link the kernel would call it `lxc-start`, by a descriptor `3`; its words stay the caller's."""
+    name = lab.make("comm")
+    link = lab.path / "lxc-start"
+    link.symlink_to(lab.binary)
+    subprocess.run([link, "-P", lab.lxc, "-n", name], env=lab.environment(), check=True)
+    supervisor = Path(f"/proc/{lab.state(name)['supervisor']}")
+    assert (supervisor / "comm").read_text() == "sampan\n"
+    assert (supervisor / "cmdline").read_bytes().split(b"\0")[-3:] == [b"-n", name.encode(), b""]
+    lab.ok("stop", "-k", name)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_is_short_and_names_the_options(lab: Lab, verb: str) -> None:
     done = lab.sampan(verb, "--help")
