@@ -54,7 +54,7 @@ def own_binary_is_readonly(lab: Lab) -> None:
 
 
 def own_binary_cannot_be_unlocked(lab: Lab) -> None:
-    """What runs inside first, a start hook, and the payload: neither finds a way to write, by no file that PID 1 maps."""
+    """A start hook, which runs inside first, and the payload: no file that PID 1 maps can be written."""
     name = lab.make("unlock", "lxc.hook.start = /bin/unlock")
     out = lab.root(name) / "bin/unlock"
     run([compiler(), "-O1", "-static", "-D_GNU_SOURCE", RUNTIME / "tests/unlock.c", "-o", out])

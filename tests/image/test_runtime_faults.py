@@ -27,10 +27,11 @@ CANNOT_FAIL = {"arch_prctl", "set_tid_address", "getpid", "umask", "wait4", "rt_
 GUARDS = ("mmap(at)", "prctl(35)", "move_mount(3)")
 
 #: What a start may go on without: descriptors closed late, another way to the same end, a question whose
-#: answer no makes it stricter, names, clean-up that the next start repeats. Nothing that isolates is here.
+#: answer no makes it stricter, names, clean-up that the next start repeats, memory given back. Nothing that
+#: isolates is here.
 MAY_FAIL = {"access", "close", "close_range", "execveat", "open_tree", "mount_setattr", "statfs", "fstatfs", "stat",
             "faccessat", "ioctl", "flock", "mkdir", "mkdirat", "unlinkat", "rmdir", "openat", "openat2", "open",
-            "read", "readlinkat", "pread64", "dup2", "prctl(15)", "setsid", "poll", "clone", "socket",
+            "read", "readlinkat", "pread64", "dup2", "prctl(15)", "setsid", "poll", "clone", "socket", "madvise",
             *GUARDS}  # fmt: skip
 
 DEVICES = ("lxc.cgroup.devices.deny = a", "lxc.cgroup.devices.allow = /dev/null rw")
