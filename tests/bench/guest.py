@@ -10,6 +10,7 @@ LXC's tools are compared too when the image has them (it has not, unless one add
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -77,7 +78,8 @@ def bench(board: str, layout: str, rounds: int) -> None:
             commands = measure(machine, layout, rounds)
             table(f"{board}, start to exit of /bin/true, cgroups {layout}", commands, {"sampan execute": 1.25})
             machine.run("sampan start b -- /bin/busybox sleep 1000").check()
-            text = machine.run("sampan info -p -H b; cat /proc/$(pidof sampan)/smaps_rollup").check().output
+            pid = json.loads(machine.run("sampan info b --json").check().output)["supervisor"]
+            text = machine.run(f"cat /proc/{pid}/smaps_rollup").check().output
             rollup = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
             limit("private memory of a supervisor", int(rollup["Anonymous"].split()[0]), 150, "kB")
             machine.run("sampan stop -k b").check()
