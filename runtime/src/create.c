@@ -65,15 +65,6 @@ static void copy_to(FILE *out, const char *from)
 		fputc('\n', out);
 }
 
-/* What the file does not say: where the root file system is, and the host name. */
-static void complete(FILE *out, const struct ctr *ctr, const struct conf *c)
-{
-	if (!c || !c->rootfs)
-		fprintf(out, "lxc.rootfs.path = dir:%s/rootfs\n", ctr->dir);
-	if (!c || !c->utsname)
-		fprintf(out, "lxc.uts.name = %s\n", ctr->name);
-}
-
 static void write_config(const struct ctr *ctr, const char *from)
 {
 	char temporary[PATH_LEN_MAX];
@@ -96,7 +87,6 @@ static void write_config(const struct ctr *ctr, const char *from)
 	}
 	if (from)
 		copy_to(&out, from);
-	complete(&out, ctr, from ? &own_conf : NULL);
 	if (fflush(&out) != 0 || close(out.fd) != 0 ||
 	    rename(temporary, ctr->config) < 0) {
 		err_set("write %s", ctr->config);
@@ -135,6 +125,35 @@ static void run_template(const struct ctr *ctr, const char *name, const struct a
 	}
 }
 
+/*
+ * What neither the file nor the template said: where the root file system is, and the host name.
+ * Last, because a template tells by them what a person wrote, who wants nothing added.
+ */
+static void complete(const struct ctr *ctr)
+{
+	CLEAN_FD int fd = openat(AT_FDCWD, ctr->config, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	char buf[OUTPUT_BYTES], last = '\n';
+	FILE out = { .fd = fd, .bytes = buf };
+	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+
+	/* What a template wrote wrong is shown, and stays for its author to see. */
+	if (fd < 0 || (conf_load(&own_conf, ctr->config, conf_print_errors, NULL) < 0 && !own_conf.errors) ||
+	    (end > 0 && pread(fd, &last, 1, end - 1) != 1)) {
+		err_set("read %s", ctr->config);
+		fail_create();
+	}
+	if (last != '\n')
+		fputc('\n', &out);
+	if (!own_conf.rootfs)
+		fprintf(&out, "lxc.rootfs.path = dir:%s/rootfs\n", ctr->dir);
+	if (!own_conf.utsname)
+		fprintf(&out, "lxc.uts.name = %s\n", ctr->name);
+	if (fflush(&out) != 0) {
+		err_set("write %s", ctr->config);
+		fail_create();
+	}
+}
+
 int cmd_create(int argc, char **argv)
 {
 	static const char *template, *file, *backing;
@@ -163,5 +182,6 @@ int cmd_create(int argc, char **argv)
 	write_config(&ctr, file);
 	if (template && strcmp(template, "none") != 0)
 		run_template(&ctr, template, &a);
+	complete(&ctr);
 	return 0;
 }

@@ -40,6 +40,15 @@ def test_freeze_wait_and_monitor(container: Machine) -> None:
         assert f"'{NAME}' changed state to [{state}]" in seen
 
 
+def test_the_template_makes_a_system_that_shows_and_ends_itself(container: Machine) -> None:
+    """Its /proc is there, and its init halts by the signal that the template names."""
+    container.run(f"lxc-start -n {NAME}").check()
+    container.run(f"lxc-attach -n {NAME} -- /bin/sh -c 'until ps | grep -q [g]etty; do usleep 100000; done'").check()
+    assert "/sbin/init" in container.run(f"lxc-attach -n {NAME} -- ps").check().output
+    container.run(f"lxc-stop -n {NAME} --nokill -t 10").check()
+    assert "STOPPED" in container.run(f"lxc-info -n {NAME} -s").output
+
+
 def test_console(container: Machine) -> None:
     """Its getty asks for a name on the console; leaving by Ctrl-a q gives the line back."""
     container.run(f"lxc-start -n {NAME}").check()

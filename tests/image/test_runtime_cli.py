@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from runtime_lab import Lab
+from runtime_lab import RUNTIME, Lab
 
 VERBS = ["create", "ls", "start", "execute", "info", "attach", "stop", "destroy", "checkconfig", "config"]
 VERBS += ["cgroup", "console", "freeze", "unfreeze", "wait", "monitor", "update-config"]
@@ -115,6 +116,43 @@ def test_template_is_called_as_lxc_calls_it(lab: Lab) -> None:
     assert failed.returncode == 1 and not where.exists()
     assert "templates" in lab.sampan("create", "-n", name, "-t", "nosuch").stderr
     assert not where.exists()
+
+
+def test_what_a_template_says_of_the_configuration_stays(lab: Lab) -> None:
+    """It is run before root and name are filled in, so that it can tell what a person wrote by them."""
+    name = f"{lab.prefix}-said"
+    lab.names.append(name)
+    config = lab.lxc / name / "config"
+    template = lab.path / "template"
+    template.write_text(f"#!/bin/sh\ncp {config} {lab.path}/seen\nprintf 'lxc.uts.name = mine' >> {config}\n")
+    template.chmod(0o755)
+    lab.ok("create", "-n", name, "-t", template)
+    assert (lab.path / "seen").read_text() == ""
+    assert config.read_text() == f"lxc.uts.name = mine\nlxc.rootfs.path = dir:{lab.lxc}/{name}/rootfs\n"
+    lab.ok("destroy", name)
+    template.write_text(f"#!/bin/sh\necho lxc.no.such = 1 >> {config}\n")
+    wrong = lab.sampan("create", "-n", name, "-t", template)
+    assert wrong.returncode == 0 and "lxc.no.such" in wrong.stderr and "lxc.rootfs.path" in config.read_text()
+    lab.ok("destroy", name)
+
+
+def test_the_busybox_template_leaves_a_persons_configuration_alone(lab: Lab, tmp_path: Path) -> None:
+    template = tmp_path / "lxc-busybox"
+    shutil.copy(RUNTIME.parent / "rootfs/skeleton/usr/share/lxc/templates/lxc-busybox", template)
+    template.chmod(0o755)
+    name = f"{lab.prefix}-box"
+    lab.names.append(name)
+    config = lab.lxc / name / "config"
+    lab.ok("create", "-n", name, "-t", template)
+    said = config.read_text()
+    assert "lxc.mount.auto = proc:mixed sys:mixed\n" in said and "lxc.signal.halt = SIGUSR1\n" in said
+    assert said.count("lxc.rootfs.path") == said.count("lxc.uts.name") == 1
+    lab.ok("destroy", name)
+    own = tmp_path / "own"
+    own.write_text(f"lxc.rootfs.path = dir:{lab.lxc}/{name}/rootfs\nlxc.uts.name = own\n")
+    lab.ok("create", "-n", name, "-t", template, "-f", own)
+    assert config.read_text() == own.read_text()
+    lab.ok("destroy", name)
 
 
 def test_config_check_reports_all_errors(lab: Lab, tmp_path: Path) -> None:
