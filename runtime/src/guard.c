@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -38,7 +39,8 @@ static bool is_sealed(int self)
 
 static int readonly_clone(void)
 {
-	struct sys_mount_attr ro = { .attr_set = SYS_ATTR_RDONLY };
+	/* Unbindable: no recursive bind of the host's takes it along into a container. */
+	struct sys_mount_attr ro = { .attr_set = SYS_ATTR_RDONLY, .propagation = MS_UNBINDABLE };
 	CLEAN_FD int tree = -1;
 
 	if (!feat_on(FEAT_OPEN_TREE) || !feat_on(FEAT_MOUNT_SETATTR))
@@ -193,8 +195,8 @@ void guard_done_with(int fd)
 
 void guard_child(void)
 {
-	/* Onto any file; both descriptors are then as good as closed. */
-	if (held && syscall(NR_MOVE_MOUNT, FIRST_FD, "", AT_FDCWD, "/proc/version", SYS_MOVE_MOUNT_F_EMPTY) < 0)
+	/* Onto a file that each kernel has and nobody mounts; both descriptors are then as good as closed. */
+	if (held && syscall(NR_MOVE_MOUNT, FIRST_FD, "", AT_FDCWD, "/proc/execdomains", SYS_MOVE_MOUNT_F_EMPTY) < 0)
 		guard_done();
 }
 

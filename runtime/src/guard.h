@@ -14,11 +14,11 @@ enum { FIRST_FD = 3 };
 int guard_self(char **argv);
 
 /*
- * The clone may still be open then, as FIRST_FD. Closing it waits for all processors (an RCU
- * grace period), unless the new process of a start puts it into its own mount namespace with
- * guard_child(), from where it goes with the old root. As long as the clone is somewhere its
- * flags can be changed by who reaches it: before anything of a container runs each process
- * that has it must call guard_done(), which closes it or does nothing.
+ * The clone may still be open then, as FIRST_FD. As long as it is, or is mounted somewhere, its
+ * flags can be changed by who reaches it: before anything of a container runs each process that
+ * has it must call guard_done(), which closes it or does nothing. That waits for all processors
+ * (an RCU grace period), unless the new process of a start has put the clone into its own mount
+ * namespace by guard_child(), from where it goes with the old root.
  */
 void guard_child(void);
 void guard_done(void);

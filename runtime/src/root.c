@@ -93,11 +93,12 @@ int root_prepare(const struct ctr *ctr, struct conf *conf, bool app, int statedi
 	/* Slave, not private: what is mounted or unmounted on the host later still arrives. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return err_set("cut mount propagation to the host");
-	guard_child();
-	if (!conf->rootfs) {
+	if (!conf->rootfs) {            /* the old root stays */
+		guard_done();
 		root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return root < 0 ? err_set("open /") : take_fd(&root);
 	}
+	guard_child();
 	place = open_place(conf, statedir);
 	if (layers_none(conf))
 		root = bind_dir(conf, place);

@@ -62,6 +62,12 @@ def own_binary_cannot_be_unlocked(lab: Lab) -> None:
     said = (lab.root(name) / "said").read_text().splitlines()
     assert [line.split()[0] for line in said] == ["tried", "tried"], said
     assert all(int(line.split()[1]) >= 2 for line in said), said  # the link, and the program's own pages
+    entries = ["lxc.mount.entry = / host none rbind,create=dir", "lxc.mount.entry = /proc hosts none rbind,create=dir"]
+    bound, alone = lab.make("bound", *entries), lab.make("alone")
+    (lab.lxc / alone / "config").write_text(f"lxc.uts.name = {alone}\n")  # the host's root
+    for name in (bound, alone):
+        mounts = shell(lab, name, "cat /proc/self/mountinfo").stdout
+        assert " /proc " in mounts and f"/{lab.binary.name} " not in mounts, mounts
 
 
 def nobody_looks_into_pid_1(lab: Lab) -> None:
