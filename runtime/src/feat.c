@@ -9,7 +9,7 @@
 
 static const char names[] =             /* in the order of enum feat */
 	"clone3\0" "openat2\0" "open_tree\0" "mount_setattr\0" "pidfd\0" "close_range\0" "cgroup_kill\0"
-	"cgroup_ns\0" "ptpeer\0" "setns_pidfd\0" "loop_configure\0";
+	"cgroup_ns\0" "ptpeer\0" "setns_pidfd\0" "loop_configure\0" "set_mm\0";
 
 static uint32_t missing;
 

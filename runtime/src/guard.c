@@ -130,7 +130,7 @@ static bool become(int file, char **argv)
 	const elf_t *elf = &__ehdr_start;
 	const part_t *part = (const void *)((const char *)elf + elf->e_phoff), *end = part + elf->e_phnum;
 
-	if (file < 0 || elf->e_type != ET_EXEC)
+	if (file < 0 || !feat_on(FEAT_SET_MM) || elf->e_type != ET_EXEC)
 		return false;
 	for (; part < end; part++) {
 		if (part->p_type != PT_LOAD)

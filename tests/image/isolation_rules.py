@@ -172,6 +172,13 @@ RULES = (
         (("guard.c", "if (!on_readonly_mount()) {", "if (0 && !on_readonly_mount()) {"),),
     ),
     Rule(
+        "own-binary-exec",
+        "runc and lxc 2019-5736",
+        payload.own_binary_cannot_be_unlocked,
+        (("guard.c", "if (!on_readonly_mount()) {", "if (0 && !on_readonly_mount()) {"),),
+        off="set_mm",
+    ),
+    Rule(
         "own-binarys-mount",
         "mount_setattr(2): who reaches a mount that is in no namespace but its own may change its flags",
         payload.own_binary_cannot_be_unlocked,

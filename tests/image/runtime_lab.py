@@ -64,6 +64,7 @@ APPLETS = [
 #: Each switch of SAMPAN_DISABLE, that is every fallback for an old kernel.
 ALL_OFF = (
     "clone3,openat2,open_tree,mount_setattr,pidfd,close_range,cgroup_kill,cgroup_ns,ptpeer,setns_pidfd,loop_configure"
+    ",set_mm"
 )
 #: Of these, what mounts with the ids of a container are made by.
 IDMAPPED = ("open_tree", "mount_setattr")
