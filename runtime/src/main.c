@@ -85,7 +85,7 @@ static int run(const char *name, int argc, char **argv)
 	fail();
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	const char *base = argc > 0 ? strrchr(argv[0], '/') : NULL;
 
@@ -110,4 +110,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	return run(argv[1], argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code = command(argc, argv);
+
+	fflush(stdout);
+	return code;
 }

@@ -103,6 +103,12 @@ static const struct row *row_at(size_t at)
 	return r;
 }
 
+_Noreturn static void end_well(void)
+{
+	fflush(stdout);
+	_exit(0);
+}
+
 /* ---- help ------------------------------------------------------------------- */
 
 static void help_row(const char *text, bool letter)
@@ -129,7 +135,7 @@ _Noreturn static void help(const struct optset *set)
 	for (size_t i = 0; i < count(); i++)
 		if (i < set->n || applies(set, row_at(i)))
 			help_row(opt_at(i)->text, letter_at(i));
-	exit(0);
+	end_well();
 }
 
 /* ---- parsing ---------------------------------------------------------------- */
@@ -261,7 +267,7 @@ struct args opts_parse(const struct optset *set, int argc, char **argv)
 		help(set);
 	if (common.version) {
 		puts("sampan " SAMPAN_VERSION);
-		exit(0);
+		end_well();
 	}
 	if (common.json && !(set->flags & OPTS_JSON))
 		usage_error("this command prints nothing that could be JSON");

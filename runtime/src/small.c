@@ -90,13 +90,6 @@ int puts(const char *text)
 	return printf("%s\n", text);
 }
 
-/* Without atexit(3). */
-void exit(int code)
-{
-	fflush(stdout);
-	_exit(code);
-}
-
 /* libc's, of its threads, which nothing here has; its own begins with a value. */
 unsigned __default_stacksize;
 
