@@ -16,9 +16,10 @@ int guard_self(char **argv);
 /*
  * The clone may still be open then, as FIRST_FD. As long as it is, or is mounted somewhere, its
  * flags can be changed by who reaches it: before anything of a container runs each process that
- * has it must call guard_done(), which closes it or does nothing. That waits for all processors
- * (an RCU grace period), unless the new process of a start has put the clone into its own mount
- * namespace by guard_child(), from where it goes with the old root.
+ * has it calls guard_done(), which closes it or does nothing. The last one to close it waits for
+ * all processors (an RCU grace period). So the new process of a start calls guard_child() instead:
+ * that puts the clone into its own mount namespace, from where it goes with the old root; what is
+ * left of the descriptor then changes nothing any more and is closed with all others.
  */
 void guard_child(void);
 void guard_done(void);

@@ -59,7 +59,7 @@ void log_say(enum log_level level, const char *fmt, ...)
 	char text[1200];
 	va_list ap;
 
-	if (!err_note)
+	if (!err_note)                  /* nobody is told */
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
